@@ -1,0 +1,150 @@
+"""What the watching side remembers, as ports: cursors, dirty items, bases, findings.
+
+Owns the protocol and its value types. Does not store: `daemon.store` implements `WatchLedger` on a
+database, and every method that writes is one transaction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from knowledge.facts import ChangeKind, FactChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Where a stream was left: the event id is echoed verbatim on the next connect."""
+
+    stream: str
+    event_id: str
+    event_time: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirtyMark:
+    """An item that may have changed. Idempotent: a mark never lowers the stored revision."""
+
+    item: str
+    revision: int
+    reason: str
+    """`stream`, `recentchanges`, `sweep`, `added` or `due`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The last accepted state of an item. `entity` is canonical entity JSON, None before the first look."""
+
+    item: str
+    revision: int
+    entity: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditVerdict:
+    """What one revision of a watched item was. Every revision seen gets exactly one."""
+
+    item: str
+    revision: int
+    time: dt.datetime
+    user: str
+    kind: str
+    """A `ChangeKind` value, or `label`, `reference`, `unwatched`, `redirect`, ... for other edits."""
+    kept: bool
+    """True when the edit took part in a world change that goes on; noise is never kept."""
+    reason: str
+    property: str | None = None
+
+
+class CandidateState(StrEnum):
+    SETTLING = "settling"
+    SETTLED = "settled"
+    WITHDRAWN = "withdrawn"
+    DISMISSED = "dismissed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A difference that looks like a world change and waits until it has settled."""
+
+    change: FactChange
+    state: CandidateState
+    first_seen: dt.datetime
+    due_at: dt.datetime
+    reason: str
+    context: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissal:
+    """A difference that is not of the world, with the reason that a person can read."""
+
+    change: FactChange
+    kind: ChangeKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemOutcome:
+    """The result of one look at one item, committed as one transaction.
+
+    `status` is `changed`, `unchanged` or `unknown`; with `unknown` nothing but `reason` is used, the base
+    stays and the item stays dirty. `base` is the new base (same entity when only the revision moved).
+    `redirect_to` re-keys the watch to the merge target.
+    """
+
+    item: str
+    status: str
+    base: Base | None = None
+    edits: tuple[EditVerdict, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+    """Every candidate whose state this look created or changed; keyed by `change.key`."""
+    dismissals: tuple[Dismissal, ...] = ()
+    redirect_to: str | None = None
+    deleted: bool = False
+    reason: str = ""
+
+
+class WatchLedger(Protocol):
+    """Persistence of the watch. All methods are coroutines; writers are atomic and idempotent."""
+
+    async def cursor(self, stream: str) -> Cursor | None: ...
+
+    async def mark(
+        self, marks: Sequence[DirtyMark], cursor: Cursor | None = None
+    ) -> int:
+        """Store marks of watched items and the cursor in one transaction; the number newly dirty.
+
+        Marks whose revision is at or below the item's base revision, and marks of items that are not
+        watched, are ignored (the cursor still moves)."""
+        ...
+
+    async def watched(self) -> dict[str, int]:
+        """Every watched item with the revision of its base (0 before the first look)."""
+        ...
+
+    async def watch(self, items: Sequence[str]) -> int:
+        """Add items to the watch list, dirty with reason `added`; the number that were new."""
+        ...
+
+    async def dirty(self, limit: int, now: dt.datetime) -> list[str]:
+        """Items to look at: dirty ones, and those with a settling candidate due by `now`."""
+        ...
+
+    async def bases(self, items: Sequence[str]) -> dict[str, Base]: ...
+
+    async def settling(self, items: Sequence[str]) -> dict[str, list[Candidate]]:
+        """The candidates of these items that still settle."""
+        ...
+
+    async def seen(self, item: str, revisions: Sequence[int]) -> set[int]:
+        """Which of these revisions already have an `EditVerdict`."""
+        ...
+
+    async def record(self, outcome: ItemOutcome) -> None:
+        """Commit a look: base, verdicts, candidates, dismissals, and the item no longer dirty
+        (unless a newer revision was marked meanwhile, or the status is `unknown`)."""
+        ...
