@@ -1,0 +1,1 @@
+"""Measurements: each bar of the project is a row of some `make bench-NAME`."""
