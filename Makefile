@@ -39,9 +39,10 @@ $(PY):
 
 # torch first, alone and pinned: with TORCH_INDEX it comes from there, and nothing else does.
 $(RUN_STAMP): | $(PY)
+	@echo "installing what the demo and the service need into $(VENV) (two to four minutes the first time)"
+	@$(PIP) install --quiet -c constraints.txt setuptools
 	@$(PY) -c 'import torch, sys; sys.exit(torch.__version__.split("+")[0] != "2.13.0")' 2>/dev/null \
 	  || $(PIP) install --quiet --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
-	$(PIP) install --quiet -c constraints.txt setuptools
 	$(PIP) install --quiet -c constraints.txt --no-build-isolation -e '.[train,eval,demo]'
 	@rm -f $(VENV)/.almanac-run-*; touch $@
 
@@ -66,12 +67,12 @@ lint: install  ## style, types and the import contracts
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-cache
 
-test:  ## everything that must hold: lint, unit, integration, acceptance
-	@started=$$(date +%s); \
-	$(MAKE) --no-print-directory lint || exit 1; \
-	limit=$$(command -v timeout >/dev/null && echo "timeout --signal=INT --kill-after=30 $(TEST_LIMIT_S)"); \
+STARTED := $(shell date +%s)
+
+test: lint  ## everything that must hold: lint, unit, integration, acceptance
+	@limit=$$(command -v timeout >/dev/null && echo "timeout --signal=INT --kill-after=30 $(TEST_LIMIT_S)"); \
 	$$limit $(PY) -m pytest --durations=20 $(TESTS); status=$$?; \
-	spent=$$(( $$(date +%s) - started )); \
+	spent=$$(( $$(date +%s) - $(STARTED) )); \
 	if [ $$spent -gt $(TEST_LIMIT_S) ]; then \
 	  echo "make test: $$spent s, more than the $(TEST_LIMIT_S) s it may take" >&2; exit 1; fi; \
 	exit $$status

@@ -1,1 +1,1 @@
-"""The gateway: an OpenAI-compatible endpoint whose model name stays while the adapter behind it changes."""
+"""The gateway: one model name for the world, while the adapter behind it changes."""
