@@ -271,7 +271,6 @@ _PAST = re.compile(
     r"stepped down|no longer|born|replaced|succeeded|reason|because)\b",
     re.IGNORECASE,
 )
-_SHORT_WORDS = 6
 
 
 def final_answer(text: str) -> str:
@@ -291,7 +290,7 @@ def final_answer(text: str) -> str:
     said = [text[a:b] for a, b in spans]
     if not said:
         return ""
-    if len(said) == 1 or len(said[0].split()) <= _SHORT_WORDS or not _PAST.search(said[0]):
+    if len(said) == 1 or not _PAST.search(said[0]):
         return said[0]
     present = [s for s in said if not _PAST.search(s)]
     return (present or said)[-1]
