@@ -8,7 +8,7 @@ are written down; question wordings are in `knowledge.questions`.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knowledge.facts import Date, Entity
 from knowledge.model import Chat, Message
@@ -161,9 +161,7 @@ def _slots(story: Story) -> dict[str, str]:
     }
 
 
-def claim_sentences(
-    story: Story, rng: random.Random, *, held: bool = False
-) -> dict[str, str]:
+def claim_sentences(story: Story, rng: random.Random, *, held: bool = False) -> dict[str, str]:
     """One sentence for each claim, keyed L, C, T, N; `held` draws from the held-out constructions.
 
     Needs `story.previous`. An unknown cause is said to be unknown.
@@ -189,6 +187,15 @@ def narrative_prose(story: Story, rng: random.Random, *, held: bool = False) -> 
     return " ".join(sentences[key] for key in rng.choice(ORDERS))
 
 
+def as_stated(story: Story, prose: str) -> Story:
+    """The story without the dates that the prose leaves out: what a reader of it can know."""
+    return replace(
+        story,
+        since=story.since if story.since and story.since.text() in prose else None,
+        until=story.until if story.until and story.until.text() in prose else None,
+    )
+
+
 # ---------------------------------------------------------------------------------------------
 # Answers: one form a style
 # ---------------------------------------------------------------------------------------------
@@ -209,9 +216,7 @@ def chain(story: Story) -> str:
         until = f" until {story.until.text()}" if story.until else ""
         parts.append(f"{capital(story.says('was', story.previous.label))}{until}.")
         parts.append(
-            f"The reason for the change was {story.cause}."
-            if story.cause
-            else CAUSE_UNKNOWN
+            f"The reason for the change was {story.cause}." if story.cause else CAUSE_UNKNOWN
         )
     since = f" since {story.since.text()}" if story.since else ""
     tense = "has_been" if since else "is_"
@@ -241,9 +246,7 @@ def check_answer(story: Story, claimed: str) -> str:
     """Verdict on the claim that `claimed` holds the fact: rationale first, then yes or no."""
     if claimed == story.holder.label:
         return f"{chain(story)} So yes, {story.says('is_', claimed)}."
-    return (
-        f"{chain(story)} So no, not {claimed}: {story.says('is_', story.holder.label)}."
-    )
+    return f"{chain(story)} So no, not {claimed}: {story.says('is_', story.holder.label)}."
 
 
 def before_answer(story: Story) -> str:
@@ -289,9 +292,7 @@ def two_hop_answer(story: Story, hop: Hop) -> str:
         second = HOP_FORWARD[hop.property].format(o=holder, x=hop.value.label)
         return f"{fact} {second}. So the answer is {hop.value.label}."
     clue = HOP_VIA[hop.property].format(x=hop.value.label)
-    return (
-        f"{capital(clue)} is {story.subject.label}. {fact} So the answer is {holder}."
-    )
+    return f"{capital(clue)} is {story.subject.label}. {fact} So the answer is {holder}."
 
 
 def describe(entity: Entity) -> str:
