@@ -106,6 +106,8 @@ class ItemOutcome:
     redirect_to: str | None = None
     deleted: bool = False
     reason: str = ""
+    look_again_at: dt.datetime | None = None
+    """When a date in the item comes due (an announced start): look then even without an edit."""
 
 
 class WatchLedger(Protocol):
@@ -113,9 +115,7 @@ class WatchLedger(Protocol):
 
     async def cursor(self, stream: str) -> Cursor | None: ...
 
-    async def mark(
-        self, marks: Sequence[DirtyMark], cursor: Cursor | None = None
-    ) -> int:
+    async def mark(self, marks: Sequence[DirtyMark], cursor: Cursor | None = None) -> int:
         """Store marks of watched items and the cursor in one transaction; the number newly dirty.
 
         Marks whose revision is at or below the item's base revision, and marks of items that are not

@@ -1,0 +1,412 @@
+"""The watch: a scheduled LangGraph graph over a bounded batch of dirty items.
+
+Owns the way of an item from a mark to a committed look: fetch, view, diff, classify, gate, emit. Has
+no memory of its own: everything that a later look needs is in the ledger (the item's base carries
+what is still open). Does not listen to streams (`agents.wikidata.stream`) or draft (`curate`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypedDict
+
+import structlog
+from langgraph.graph import END as GRAPH_END
+from langgraph.graph import START as GRAPH_START
+from langgraph.graph import StateGraph
+
+from agents.errors import Permanent, Retryable
+from agents.ledger import Base, Candidate, EditVerdict, ItemOutcome, WatchLedger
+from agents.wikidata.api import Fetched, RecentChange
+from agents.wikidata.classify import (
+    ItemHistory,
+    ItemJudgement,
+    classify_explain,
+    classify_item,
+)
+from agents.wikidata.entity import EntityDoc, base_document, is_item_value, parse_entity
+from agents.wikidata.gate import WatchSettings, accept, dismissals, gate, verdicts
+from agents.wikidata.history import Revision
+from agents.wikidata.memory import Memory
+from agents.wikidata.risk import run_summary
+from agents.wikidata.side import OFFICES, UPWARD, SideFacts
+from knowledge.facts import ChangeKind
+from knowledge.properties import WATCHED
+
+__all__ = ["Source", "WatchSettings", "Watcher"]
+
+_CLOSURE_DEPTH = 6
+_STORED = (*WATCHED, "P31", *(p for helpers in OFFICES.values() for p in helpers))
+
+log = structlog.get_logger(__name__)
+
+
+class Source(Protocol):
+    """What the watcher asks of Wikidata; `agents.wikidata.api.ActionApi` answers it."""
+
+    async def entities(self, items: Iterable[str]) -> Fetched: ...
+
+    async def history(
+        self, item: str, after_revision: int, until_revision: int | None = None
+    ) -> list[Revision]: ...
+
+    def recentchanges(
+        self, since: dt.datetime, until: dt.datetime, *, user: str | None = None
+    ) -> AsyncIterator[RecentChange]: ...
+
+
+@dataclass(slots=True)
+class _Look:
+    """One item on its way through the graph."""
+
+    item: str
+    base: Base
+    memory: Memory
+    settling: list[Candidate]
+    head: EntityDoc | None = None
+    revisions: list[Revision] = field(default_factory=list)
+    history: ItemHistory | None = None
+    judgement: ItemJudgement | None = None
+    outcome: ItemOutcome | None = None
+    """Set as soon as nothing further is to be done for the item."""
+
+
+class _Batch(TypedDict):
+    items: list[str]
+    looks: list[_Look]
+    facts: SideFacts
+    handled: int
+
+
+class Watcher:
+    """Looks at dirty items and settles what has stood long enough.
+
+    `clock` is the watcher's time, also that against which start and end dates are read. One
+    instance may run one `reconcile` at a time."""
+
+    def __init__(
+        self,
+        api: Source,
+        ledger: WatchLedger,
+        clock: Callable[[], dt.datetime],
+        settings: WatchSettings | None = None,
+    ) -> None:
+        self._api = api
+        self._ledger = ledger
+        self._clock = clock
+        self._settings = settings or WatchSettings()
+        self._graph = self._build()
+
+    async def reconcile(self, limit: int | None = None) -> int:
+        """Look at up to `limit` items that are dirty or due; the number that were handled.
+
+        Items that could not be judged stay dirty and are not counted. Raises Retryable when
+        Wikidata cannot be asked at all."""
+        items = await self._ledger.dirty(limit or self._settings.batch, self._clock())
+        if not items:
+            return 0
+        start: _Batch = {"items": items, "looks": [], "facts": SideFacts(), "handled": 0}
+        done = await self._graph.ainvoke(start)
+        return done["handled"]
+
+    async def explain(self, item: str) -> list[str]:
+        """The reasoning on one watched item as it stands now, without recording anything."""
+        state: _Batch = {"items": [item], "looks": [], "facts": SideFacts(), "handled": 0}
+        for step in (self._fetch, self._view, self._diff, self._classify):
+            state |= await step(state)  # type: ignore[assignment]
+        look = state["looks"][0]
+        if look.history is None or look.judgement is None:
+            return [f"{item}: {look.outcome.reason if look.outcome else 'nothing to explain'}"]
+        return classify_explain(look.history, look.judgement, self._clock().date())
+
+    def _build(self) -> Any:
+        graph = StateGraph(_Batch)
+        steps = {
+            "fetch": self._fetch,
+            "view": self._view,
+            "diff": self._diff,
+            "classify": self._classify,
+            "gate": self._gate,
+            "emit": self._emit,
+        }
+        previous = GRAPH_START
+        for name, step in steps.items():
+            graph.add_node(name, step)
+            graph.add_edge(previous, name)
+            previous = name
+        graph.add_edge(previous, GRAPH_END)
+        return graph.compile()
+
+    async def _fetch(self, batch: _Batch) -> dict[str, Any]:
+        """Bases and candidates from the ledger, heads from Wikidata."""
+        items = batch["items"]
+        bases = await self._ledger.bases(items)
+        settling = await self._ledger.settling(items)
+        fetched = await self._api.entities(items)
+        looks = []
+        for item in items:
+            base = bases.get(item) or Base(item=item, revision=0, entity=None)
+            memory = Memory.read(base.entity)
+            look = _Look(item, base, memory, settling.get(item, []), fetched.docs.get(item))
+            if item in fetched.redirects:
+                await self._merged(look, fetched.redirects[item])
+            elif look.head is None:
+                look.outcome = _unknown(item, fetched.broken.get(item, "no answer for the item"))
+            elif look.head.missing:
+                look.outcome = _deleted(look)
+            looks.append(look)
+        return {"looks": looks}
+
+    async def _view(self, batch: _Batch) -> dict[str, Any]:
+        """The history between base and head, and both states as documents."""
+        now = self._clock()
+        for look in _open(batch):
+            assert look.head is not None
+            if look.base.entity is None:
+                look.outcome = self._first(look, look.head, now)
+                continue
+            try:
+                base = parse_entity(look.base.entity, item=look.item)
+                since = look.memory.since(look.base.revision)
+                head = look.head
+                if head.revision > since:
+                    look.revisions = await self._api.history(look.item, since, head.revision)
+            except (Permanent, Retryable) as error:
+                look.outcome = _unknown(look.item, str(error))
+                continue
+            if self._too_fresh(look, now):
+                look.outcome = _unknown(look.item, "edited a moment ago: left for the next look")
+                continue
+            look.history = ItemHistory(
+                base=base,
+                base_revision=look.base.revision,
+                head=head,
+                revisions=tuple(look.revisions),
+                starts=look.memory.starts,
+                accepted_on=look.memory.days,
+                base_day=look.memory.day or now.date(),
+                emitted=look.memory.emitted,
+            )
+        return {"looks": batch["looks"]}
+
+    async def _diff(self, batch: _Batch) -> dict[str, Any]:
+        """Which other items must be known to judge what differs, and those items."""
+        wanted: set[str] = set()
+        for look in _open(batch):
+            if look.history is not None:
+                wanted |= _values_in_question(look.history)
+        facts = SideFacts({}, {})
+        await self._learn(facts, wanted)
+        offices = {
+            office
+            for look in _open(batch)
+            if look.head is not None
+            for helpers in OFFICES.values()
+            for office in look.head.items(*helpers)
+        }
+        await self._learn(facts, offices if wanted else ())
+        await self._climb(facts, wanted)
+        return {"facts": facts}
+
+    async def _classify(self, batch: _Batch) -> dict[str, Any]:
+        now = self._clock()
+        for look in _open(batch):
+            assert look.history is not None
+            judgement = classify_item(
+                look.history,
+                batch["facts"],
+                now,
+                properties=WATCHED,
+                cutoff=self._settings.cutoff,
+            )
+            look.judgement = await self._without_bulk(look.history, judgement)
+        return {"looks": batch["looks"]}
+
+    async def _gate(self, batch: _Batch) -> dict[str, Any]:
+        now = self._clock()
+        for look in _open(batch):
+            look.outcome = self._outcome(look, now)
+        return {"looks": batch["looks"]}
+
+    async def _emit(self, batch: _Batch) -> dict[str, Any]:
+        """Commit each look for itself; a crash in between loses nothing."""
+        handled = 0
+        for look in batch["looks"]:
+            assert look.outcome is not None
+            await self._ledger.record(look.outcome)
+            handled += look.outcome.status != "unknown"
+            log.debug("look", item=look.item, status=look.outcome.status)
+        return {"handled": handled}
+
+    def _outcome(self, look: _Look, now: dt.datetime) -> ItemOutcome:
+        history, judgement, head = look.history, look.judgement, look.head
+        assert history is not None and judgement is not None and head is not None
+        result = gate(judgement, look.settling, now, self._settings)
+        accepted = accept(judgement, result, history, now, self._settings)
+        found = dismissals(judgement, frozenset())
+        memory = Memory(
+            day=now.date(),
+            starts=accepted.starts,
+            days=accepted.days,
+            emitted=accepted.emitted,
+            told=tuple(sorted(found)),
+        )
+        differs = any(s.results for s in judgement.slots) or bool(result.candidates)
+        return ItemOutcome(
+            item=look.item,
+            status="changed" if differs else "unchanged",
+            base=Base(
+                item=look.item,
+                revision=head.revision,
+                entity=base_document(head, _STORED, accepted.keep, memory.write()),
+            ),
+            edits=verdicts(look.item, judgement, result.settled_keys),
+            candidates=result.candidates,
+            dismissals=tuple(d for k, d in found.items() if k not in look.memory.told),
+            look_again_at=accepted.wakes_at,
+            reason=f"{len(judgement.edits)} edits, {len(result.candidates)} candidates moved",
+        )
+
+    def _first(self, look: _Look, head: EntityDoc, now: dt.datetime) -> ItemOutcome:
+        memory = Memory(day=now.date())
+        return ItemOutcome(
+            item=look.item,
+            status="unchanged",
+            base=Base(
+                item=look.item,
+                revision=head.revision,
+                entity=base_document(head, _STORED, {}, memory.write()),
+            ),
+            reason="first look: this state is the base",
+        )
+
+    def _too_fresh(self, look: _Look, now: dt.datetime) -> bool:
+        last = max((r.time for r in look.revisions if r.id > look.base.revision), default=None)
+        return last is not None and now - last < dt.timedelta(minutes=self._settings.debounce_min)
+
+    async def _merged(self, look: _Look, target: str) -> None:
+        """The item is a redirect now: its last edits are the merge."""
+        try:
+            revisions = await self._api.history(look.item, look.base.revision)
+        except (Permanent, Retryable) as error:
+            look.outcome = _unknown(look.item, str(error))
+            return
+        look.outcome = ItemOutcome(
+            item=look.item,
+            status="changed",
+            edits=tuple(
+                EditVerdict(
+                    item=look.item,
+                    revision=r.id,
+                    time=r.time,
+                    user=r.user,
+                    kind=ChangeKind.MERGE,
+                    kept=False,
+                    reason=f"the item was merged into {target}",
+                )
+                for r in revisions
+                if r.id > look.base.revision
+            ),
+            redirect_to=target,
+            reason=f"merged into {target}",
+        )
+
+    async def _without_bulk(self, history: ItemHistory, judgement: ItemJudgement) -> ItemJudgement:
+        """Turn changes that were made by a run over many items into what they are."""
+        slots = []
+        for slot in judgement.slots:
+            results = []
+            for result in slot.results:
+                edits = [r for r in history.revisions if r.id in result.edits]
+                size = await self._smallest_run(edits) if result.goes_on and edits else 0
+                if size > self._settings.bulk_items:
+                    reason = f"part of a run over {size} items within an hour: sample it first"
+                    change = replace(result.change, kind=ChangeKind.BULK_RUN, reason=reason)
+                    result = replace(result, change=change)
+                results.append(result)
+            slots.append(replace(slot, results=tuple(results)))
+        return replace(judgement, slots=tuple(slots), edits=_relabel(judgement, slots))
+
+    async def _smallest_run(self, edits: Sequence[Revision]) -> int:
+        """Items that the least widespread of these edits' runs went over, within an hour."""
+        smallest: int | None = None
+        for edit in edits:
+            hour = dt.timedelta(hours=1)
+            summary = run_summary(edit.comment)
+            items = {
+                row.item
+                async for row in self._api.recentchanges(
+                    edit.time - hour, edit.time + hour, user=edit.user
+                )
+                if run_summary(row.comment) == summary and abs(row.time - edit.time) <= hour / 2
+            }
+            smallest = len(items) if smallest is None else min(smallest, len(items))
+            if smallest <= self._settings.bulk_items:
+                return smallest
+        return smallest or 0
+
+    async def _learn(self, facts: SideFacts, items: Iterable[str]) -> None:
+        known = dict(facts.docs)
+        todo = sorted(i for i in items if i.startswith("Q") and i not in known)
+        if not todo:
+            return
+        fetched = await self._api.entities(todo)
+        facts.docs = known | fetched.docs
+        facts.redirects = {**facts.redirects, **fetched.redirects}
+
+    async def _climb(self, facts: SideFacts, items: Iterable[str]) -> None:
+        """Fetch what contains the items, level by level, so that closures can be answered."""
+        level = {i for i in items if i in facts.docs and "Q5" not in facts.docs[i].items("P31")}
+        for _ in range(_CLOSURE_DEPTH):
+            above = {p for i in level for p in facts.docs[i].items(*UPWARD)} - facts.docs.keys()
+            if not above:
+                return
+            await self._learn(facts, above)
+            level = above & facts.docs.keys()
+
+
+def _open(batch: _Batch) -> list[_Look]:
+    return [look for look in batch["looks"] if look.outcome is None]
+
+
+def _unknown(item: str, reason: str) -> ItemOutcome:
+    return ItemOutcome(item=item, status="unknown", reason=reason)
+
+
+def _deleted(look: _Look) -> ItemOutcome:
+    return ItemOutcome(
+        item=look.item, status="changed", deleted=True, reason="the item was deleted"
+    )
+
+
+def _values_in_question(history: ItemHistory) -> set[str]:
+    """Item values, old and new, of every watched property that some state has otherwise."""
+    found: set[str] = set()
+    states: list[Mapping[str, Any]] = [history.base.claims, history.head.claims]
+    states += [r.doc.claims for r in history.revisions if r.doc is not None]
+    for property_id in WATCHED:
+        groups = {s.get(property_id, ()) for s in states}
+        if len(groups) < 2 and property_id not in history.starts:
+            continue
+        for statement in (s for group in groups for s in group):
+            snaks = (statement.mainsnak, *statement.qualifiers)
+            found |= {s.value for s in snaks if is_item_value(s)}
+    return found
+
+
+def _relabel(judgement: ItemJudgement, slots: Sequence[Any]) -> tuple[Any, ...]:
+    """Edit notes of changes that turned out to be bulk runs."""
+    bulk = {
+        r.change.key: r.change
+        for s in slots
+        for r in s.results
+        if r.change.kind is ChangeKind.BULK_RUN
+    }
+    return tuple(
+        replace(n, kind=str(ChangeKind.BULK_RUN), reason=bulk[n.key].reason, key=None)
+        if n.key in bulk
+        else n
+        for n in judgement.edits
+    )

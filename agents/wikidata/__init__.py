@@ -1,0 +1,4 @@
+"""Wikidata's protocols and what they mean: from a marked item to a classified difference.
+
+The modules are imported by name; nothing is re-exported here.
+"""

@@ -1,0 +1,396 @@
+"""The Action API as a good guest uses it: identified, slow enough, patient, and never fooled.
+
+Owns requests, retries and the reading of answers into values. An answer that is not whole raises a
+Retryable; it is never taken for `nothing changed`. Does not decide what to ask about.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import json
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import stamina
+
+from agents.errors import Retryable
+from agents.wikidata.entity import EntityDoc, parse_entity
+from agents.wikidata.errors import (
+    BrokenAnswer,
+    Lagging,
+    Malformed,
+    NoContact,
+    Refused,
+    Throttled,
+    Unreachable,
+    retry_after_s,
+)
+from agents.wikidata.history import Revision
+from agents.wikidata.limiter import Limiter
+
+BATCH = 50
+"""Titles or ids a request, by Wikidata's limit."""
+_CONTACT = re.compile(r"https?://\S+|[^\s@()]+@[^\s@()]+\.[^\s@()]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageInfo:
+    """Where an item's page stands. `revision` is 0 for a missing page."""
+
+    revision: int = 0
+    missing: bool = False
+    redirect: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentChange:
+    """One row of recent changes."""
+
+    item: str
+    revision: int
+    time: dt.datetime
+    user: str
+    comment: str
+    bot: bool = False
+
+
+@dataclass(slots=True)
+class Fetched:
+    """Entities by the id that was asked for, and where merged ids went."""
+
+    docs: dict[str, EntityDoc] = field(default_factory=dict)
+    redirects: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    """Items whose document is no entity, with what is wrong."""
+
+
+def is_loopback(url: str) -> bool:
+    """True for a server on this machine, which needs neither contact nor limit."""
+    host = httpx.URL(url).host
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_user_agent(user_agent: str, url: str) -> str:
+    """The User-Agent, if it names a contact (a URL or an address) or the host is loopback.
+
+    Raises NoContact."""
+    if not user_agent.strip():
+        raise NoContact("the User-Agent is empty: set it to `name/version (url; e-mail)`")
+    if not is_loopback(url) and not _CONTACT.search(user_agent):
+        raise NoContact(
+            f"the User-Agent {user_agent!r} names no contact, and {httpx.URL(url).host} refuses "
+            "such clients: set it to `name/version (url; e-mail)`"
+        )
+    return user_agent
+
+
+class ActionApi:
+    """`api.php` of one wiki. Close it with `aclose`, or use it as an async context manager.
+
+    `budget_s` bounds all waiting for one request (maxlag, 429, 5xx, cut answers); when it is spent
+    the last Retryable is raised. `limiter` defaults to 200 requests a minute and 3 at once, and to
+    no rate on loopback. Raises NoContact."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        user_agent: str,
+        limiter: Limiter | None = None,
+        client: httpx.AsyncClient | None = None,
+        budget_s: float = 120.0,
+        attempts: int = 8,
+        max_lag_s: int = 5,
+        timeout_s: float = 30.0,
+    ) -> None:
+        self._agent = check_user_agent(user_agent, url)
+        self._url = url
+        self._host = httpx.URL(url).netloc.decode()
+        self._limiter = limiter or Limiter(per_minute=None if is_loopback(url) else 200)
+        self._client = client or httpx.AsyncClient(timeout=timeout_s, follow_redirects=True)
+        self._budget_s = budget_s
+        self._attempts = attempts
+        self._max_lag_s = max_lag_s
+
+    async def __aenter__(self) -> ActionApi:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def entities(self, items: Iterable[str]) -> Fetched:
+        """Current state of items (`wbgetentities`, 50 a request). Merged items are followed and
+        listed in `redirects`; unknown and deleted ones come back with `missing` set."""
+        found = Fetched()
+        for chunk in _chunks(items):
+            answer = await self._get(
+                action="wbgetentities",
+                ids="|".join(chunk),
+                props="info|labels|aliases|descriptions|claims|sitelinks",
+                languages="en|mul",
+                redirects="yes",
+            )
+            await self._place(chunk, _need(answer, "entities"), found)
+        return found
+
+    async def lastrevids(self, items: Iterable[str]) -> dict[str, PageInfo]:
+        """The latest revision of each item's page (`prop=info`, 50 a request)."""
+        found: dict[str, PageInfo] = {}
+        for chunk in _chunks(items):
+            answer = await self._get(action="query", prop="info", titles="|".join(chunk))
+            query = _need(answer, "query")
+            back = {n["to"]: n["from"] for n in query.get("normalized", ())}
+            for page in _pages(query):
+                title = back.get(page.get("title", ""), page.get("title", ""))
+                missing = "missing" in page or "invalid" in page
+                found[title] = PageInfo(
+                    revision=0 if missing else _whole(page, "lastrevid"),
+                    missing=missing,
+                    redirect="redirect" in page and page["redirect"] is not False,
+                )
+            lost = set(chunk) - found.keys()
+            if lost:
+                raise BrokenAnswer(f"prop=info left out {len(lost)} of {len(chunk)} titles")
+        return found
+
+    async def redirect_targets(self, items: Iterable[str]) -> dict[str, str]:
+        """Where redirected items lead; items that are no redirects are left out."""
+        found: dict[str, str] = {}
+        for chunk in _chunks(items):
+            answer = await self._get(
+                action="query", prop="info", titles="|".join(chunk), redirects="1"
+            )
+            for hop in _need(answer, "query").get("redirects", ()):
+                found[hop["from"]] = hop["to"]
+        return found
+
+    async def history(
+        self, item: str, after_revision: int, until_revision: int | None = None
+    ) -> list[Revision]:
+        """Revisions with content, oldest first, from `after_revision` itself (the parent state of
+        the next; absent if it belongs to another page) up to `until_revision`."""
+        params: dict[str, Any] = {
+            "action": "query",
+            "prop": "revisions",
+            "titles": item,
+            "rvprop": "ids|timestamp|user|userid|comment|tags|sha1|flags|content",
+            "rvslots": "main",
+            "rvdir": "newer",
+            "rvlimit": BATCH,
+        }
+        if after_revision:
+            params["rvstartid"] = after_revision
+        if until_revision:
+            params["rvendid"] = until_revision
+        found: list[Revision] = []
+        async for query in self._pages(params):
+            for page in _pages(query):
+                if "missing" in page:
+                    return []
+                found += [_revision(item, raw) for raw in page.get("revisions", ())]
+        return sorted(found, key=lambda r: r.id)
+
+    async def recentchanges(
+        self, since: dt.datetime, until: dt.datetime, *, user: str | None = None
+    ) -> AsyncIterator[RecentChange]:
+        """Rows of recent changes of items, oldest first; `user` narrows to one editor."""
+        params: dict[str, Any] = {
+            "action": "query",
+            "list": "recentchanges",
+            "rcdir": "newer",
+            "rcnamespace": 0,
+            "rcstart": _stamp(since),
+            "rcend": _stamp(until),
+            "rclimit": 500,
+            "rctype": "edit|new|log",
+            "rcprop": "title|ids|flags|user|timestamp|comment",
+        }
+        if user is not None:
+            params["rcuser"] = user
+        async for query in self._pages(params):
+            for row in query.get("recentchanges", ()):
+                if user is None or row.get("user") == user:
+                    yield _recent_change(row)
+
+    async def _place(self, chunk: list[str], entities: Mapping[str, Any], found: Fetched) -> None:
+        by_target: dict[str, EntityDoc] = {}
+        for key, raw in entities.items():
+            if not isinstance(raw, Mapping):
+                raise BrokenAnswer(f"entity {key} of the answer is no object")
+            try:
+                doc = parse_entity(raw, item=key)
+            except Malformed as error:
+                found.broken[key] = str(error)
+                continue
+            by_target[key] = doc
+            hop = raw.get("redirects")
+            if isinstance(hop, Mapping) and "from" in hop:
+                found.redirects[hop["from"]] = hop.get("to", doc.id)
+            elif key in chunk and doc.id != key:
+                found.redirects[key] = doc.id
+        known = by_target.keys() | found.redirects.keys() | found.broken.keys()
+        lost = [i for i in chunk if i not in known]
+        if lost:
+            found.redirects.update(await self.redirect_targets(lost))
+        for item in chunk:
+            doc = by_target.get(item) or by_target.get(found.redirects.get(item, ""))
+            if doc is not None:
+                found.docs[item] = doc
+            elif found.redirects.get(item, item) not in found.broken:
+                raise BrokenAnswer(f"wbgetentities left out {item} and names no redirect for it")
+
+    async def _pages(self, params: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
+        """Follow `continue` to the end."""
+        more: Mapping[str, Any] = {}
+        while True:
+            answer = await self._get(**{**params, **more})
+            yield answer.get("query") or {}
+            more = answer.get("continue") or {}
+            if not more:
+                return
+
+    async def _get(self, **params: Any) -> Mapping[str, Any]:
+        params |= {"format": "json", "formatversion": 2, "maxlag": self._max_lag_s}
+        async for attempt in stamina.retry_context(
+            on=_backoff,
+            attempts=self._attempts,
+            timeout=self._budget_s,
+            wait_initial=0.2,
+            wait_max=20.0,
+            wait_jitter=0.3,
+        ):
+            with attempt:
+                return await self._ask(params)
+        raise AssertionError("unreachable: the retry context returns or raises")
+
+    async def _ask(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
+        async with self._limiter.slot(self._host):
+            try:
+                response = await self._client.get(
+                    self._url,
+                    params={k: str(v) for k, v in params.items()},
+                    headers={"User-Agent": self._agent, "Accept-Encoding": "gzip"},
+                )
+            except httpx.HTTPError as error:
+                raise Unreachable(f"{self._host} gave no whole answer: {error!r}") from error
+        wait = retry_after_s(response.headers.get("retry-after"))
+        if response.status_code in (429, 503) and wait is not None:
+            await self._limiter.cool(self._host, wait)
+        return _read(response, wait, self._host)
+
+
+def _read(response: httpx.Response, wait: float | None, host: str) -> Mapping[str, Any]:
+    status = response.status_code
+    if status == 429:
+        raise Throttled(f"{host} answered 429: too many requests", retry_after_s=wait)
+    if status >= 500:
+        raise Unreachable(f"{host} answered {status}", retry_after_s=wait)
+    if status >= 400:
+        raise Refused(f"{host} answered {status}: {response.text[:200]}")
+    try:
+        answer = response.json()
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BrokenAnswer(f"{host} sent JSON that is cut off or broken: {error}") from error
+    if not isinstance(answer, Mapping):
+        raise BrokenAnswer(f"{host} sent {type(answer).__name__} where an object belongs")
+    error = answer.get("error")
+    if error is None:
+        return answer
+    code = error.get("code", "") if isinstance(error, Mapping) else ""
+    info = error.get("info", error) if isinstance(error, Mapping) else error
+    if code == "maxlag":
+        raise Lagging(f"{host} is lagging: {info}", retry_after_s=wait)
+    if code in ("ratelimited", "readonly") or str(code).startswith("internal_api_error"):
+        raise Unreachable(f"{host} could not answer: {code}: {info}", retry_after_s=wait)
+    raise Refused(f"{host} refused the request: {code}: {info}")
+
+
+def _backoff(error: Exception) -> bool | float:
+    """Whether to try again, and after how long if the server said so (with a little on top, so
+    that clients that were sent away together do not come back together)."""
+    if not isinstance(error, Retryable):
+        return False
+    return True if error.retry_after_s is None else max(0.05, error.retry_after_s * 1.02)
+
+
+def _revision(item: str, raw: Mapping[str, Any]) -> Revision:
+    number = _whole(raw, "revid")
+    slot = (raw.get("slots") or {}).get("main", raw)
+    text = slot.get("content", slot.get("*"))
+    doc = None
+    if isinstance(text, str):
+        try:
+            doc = parse_entity(json.loads(text), item=item, revision=number)
+        except json.JSONDecodeError as error:
+            raise Malformed(f"revision {number} of {item} is no JSON: {error}") from error
+    return Revision(
+        id=number,
+        parent=int(raw.get("parentid", 0)),
+        time=_time(raw.get("timestamp")),
+        user=str(raw.get("user", "")),
+        comment=str(raw.get("comment", "")),
+        tags=tuple(raw.get("tags", ())),
+        sha1=str(raw.get("sha1", "")),
+        bot=raw.get("bot") in (True, ""),
+        temporary=raw.get("temp") in (True, ""),
+        doc=doc,
+    )
+
+
+def _recent_change(row: Mapping[str, Any]) -> RecentChange:
+    return RecentChange(
+        item=str(row.get("title", "")),
+        revision=int(row.get("revid", 0)),
+        time=_time(row.get("timestamp")),
+        user=str(row.get("user", "")),
+        comment=str(row.get("comment", "")),
+        bot=row.get("bot") in (True, ""),
+    )
+
+
+def _pages(query: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    pages = query.get("pages", ())
+    return pages.values() if isinstance(pages, Mapping) else pages
+
+
+def _need(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = answer.get(key)
+    if not isinstance(part, Mapping):
+        raise BrokenAnswer(f"the answer has no `{key}`: it is not whole")
+    return part
+
+
+def _whole(raw: Mapping[str, Any], key: str) -> int:
+    value = raw.get(key)
+    if not isinstance(value, int):
+        raise BrokenAnswer(f"the answer has no number `{key}`: it is not whole")
+    return value
+
+
+def _chunks(items: Iterable[str]) -> Iterator[list[str]]:
+    todo = list(dict.fromkeys(items))
+    for start in range(0, len(todo), BATCH):
+        yield todo[start : start + BATCH]
+
+
+def _time(text: Any) -> dt.datetime:
+    try:
+        return dt.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError as error:
+        raise BrokenAnswer(f"{text!r} is no timestamp") from error
+
+
+def _stamp(when: dt.datetime) -> str:
+    return when.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
