@@ -281,13 +281,10 @@ def final_answer(text: str) -> str:
     first (a fragment, or a statement in the present), else the last statement in the present, else
     the last sentence.
     """
-    spans = sentence_spans(text)
-    for start, end in reversed(spans):
-        sentence = text[start:end]
-        found = _committed(sentence)
-        if found:
-            return found
-    said = [text[a:b] for a, b in spans]
+    committed = conclusion(text)
+    if committed:
+        return text[slice(*committed)]
+    said = sentences(text)
     if not said:
         return ""
     if len(said) == 1 or not _PAST.search(said[0]):
@@ -296,12 +293,25 @@ def final_answer(text: str) -> str:
     return (present or said)[-1]
 
 
-def _committed(sentence: str) -> str:
-    boxed = _BOXED.findall(sentence)
-    if boxed:
-        return boxed[-1].strip()
+def conclusion(text: str) -> tuple[int, int] | None:
+    """Offsets of the last explicitly marked conclusion, without its marker; None where none is."""
+    for start, end in reversed(sentence_spans(text)):
+        found = _committed(text[start:end])
+        if found:
+            return start + found[0], start + found[1]
+    return None
+
+
+def _committed(sentence: str) -> tuple[int, int] | None:
+    boxed = list(_BOXED.finditer(sentence))
+    if boxed and boxed[-1].group(1).strip():
+        return boxed[-1].span(1)
     answers = list(_ANSWER_IS.finditer(sentence))
-    if answers and (rest := sentence[answers[-1].end() :].strip(" .*_\"'")):
-        return rest
+    if answers:
+        start, rest = answers[-1].end(), sentence[answers[-1].end() :]
+        kept = rest.strip(" .*_\"'")
+        if kept:
+            start += rest.index(kept)
+            return start, start + len(kept)
     marks = list(_SO.finditer(sentence))
-    return sentence[marks[-1].end() :].strip() if marks else ""
+    return (marks[-1].end(), len(sentence)) if marks and marks[-1].end() < len(sentence) else None

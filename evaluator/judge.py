@@ -1,0 +1,338 @@
+"""The rule judge: from an output to a verdict row, deterministic and without a model.
+
+Owns what counts as the final answer, as an assertion, a denial or a re-affirmation, given the stances
+of `evaluator.reading`. Self-refutation is derived from the row by `evaluator.refutation`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from evaluator.causes import read_cause
+from evaluator.errors import SuiteError
+from evaluator.examine import Output
+from evaluator.probes import Probe, Suite
+from evaluator.reading import Mention, Names, Stance, Who, hedges, read
+from evaluator.verdicts import Cause, Final, Flag, Mark, Verdict
+from knowledge.answers import conclusion, normalise, safe_surnames, sentence_spans
+from knowledge.questions import QuestionKind
+
+VERSION = "rules/1"
+
+_YES_NO = re.compile(
+    r"(?:^|(?<=[.!?:\n]\s)|(?<=[.!?:\n]))[\"'*_\s]*(?P<so>(?:so|therefore|thus|hence|answer:)[,:]?\s+)?"
+    r"(?:the (?:answer|verdict) is[:,]?\s+)?[\"'*_]*(?P<word>yes|no|true|false|correct|incorrect|right|"
+    r"wrong|not true|not correct)\b(?=[\"'*_]*\s*(?:[,.:;!\u2014\u2013-]|$))|"
+    r"\b(?:that|this|it|(?:the|this|that) (?:claim|statement|assertion|information)|which)\s+"
+    r"(?:is|was)\s+(?:now |therefore |thus |\w+ly )?(?P<not>not |no longer |n['’]t )?(?:\w+ly )?"
+    r"(?P<adjective>true|false|correct|incorrect|right|wrong|accurate|inaccurate|outdated|untrue|"
+    r"out of date)\b(?! to | that)",
+    re.IGNORECASE,
+)
+_POSITIVE = frozenset({"yes", "true", "correct", "right", "accurate"})
+_CORRECTION = re.compile(
+    r"\b(?:actually|correction|wait|i was wrong|i apologi[sz]e|sorry|let me correct|on reflection)\b",
+    re.IGNORECASE,
+)
+_REFUSAL = re.compile(
+    r"\b(?:i (?:don['’]t|do not|cannot|can['’]t|am not able to|have no)\b|unknown|not known|no idea|"
+    r"unable to)",
+    re.IGNORECASE,
+)
+_AFFIRMED = (Stance.CURRENT, Stance.EVENT)
+
+
+class Judge(Protocol):
+    """Anything that turns outputs into verdict rows, in the order of the outputs."""
+
+    @property
+    def name(self) -> str: ...
+
+    def judge(self, suite: Suite, outputs: Sequence[Output]) -> list[Verdict]: ...
+
+
+class RuleJudge:
+    """The deterministic judge; the embedded default."""
+
+    name = VERSION
+
+    def judge(self, suite: Suite, outputs: Sequence[Output]) -> list[Verdict]:
+        """One row an output. Raises SuiteError for an output of another suite."""
+        return [judge_output(probe_of(suite, output), output) for output in outputs]
+
+
+def probe_of(suite: Suite, output: Output) -> Probe:
+    """The probe that an output answers. Raises SuiteError."""
+    try:
+        return suite.by_id[output.probe]
+    except KeyError:
+        raise SuiteError(
+            f"output for probe {output.probe} does not belong to suite {suite.digest[:12]}; "
+            "examine the model again with this suite"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fact:
+    """How an output stands to one fact (a new and an old holder)."""
+
+    mentions: tuple[Mention, ...]
+    final: Final
+    ends_new: bool
+    """The last word on the fact is the new holder, undenied."""
+
+
+def judge_output(probe: Probe, output: Output) -> Verdict:
+    """The verdict on one output."""
+    text, question = output.text, probe.question
+    fact = _read_fact(text, _names(probe, probe.new, probe.old))
+    asked = _asked(probe, text, fact)
+    hedged, strong = hedges(text)
+    cause, cause_spans = read_cause(text, question.cause)
+    yes, yes_spans = _yes_no(text) if probe.kind is QuestionKind.CHECK else (None, [])
+    claims_new, claims_old = _claims(probe)
+    if probe.kind is QuestionKind.CHECK and yes is None:
+        yes = _implied(fact.final, claims_new, claims_old)
+    against = (claims_new and yes is False) or (claims_old and yes is True)
+    asserts = any(m.who is Who.NEW and m.stance in _AFFIRMED for m in fact.mentions)
+    row = Verdict(
+        probe=probe.id,
+        part=probe.part,
+        kind=probe.kind,
+        cluster=probe.cluster,
+        asserts_new=asserts or (claims_new and yes is True),
+        negates_new=_any(fact.mentions, Who.NEW, Stance.NEGATED, Stance.ENDED),
+        asserts_old_current=_any(fact.mentions, Who.OLD, Stance.CURRENT),
+        reaffirms_new=fact.ends_new and not against,
+        final=Final.NONE if strong and asked is Final.RIGHT else asked,
+        says_yes=yes,
+        against=against,
+        cause=cause,
+        cause_known=question.cause is not None,
+        hedged=hedged,
+        marks=_marks(fact.mentions, cause_spans, yes_spans),
+    )
+    return replace(row, right=is_right(row, question.verdict))
+
+
+def is_right(row: Verdict, expected_yes: bool | None) -> bool:
+    """Whether the row answers its question rightly, in the sense of the question's kind."""
+    if row.kind is QuestionKind.CHECK:
+        return row.says_yes is not None and row.says_yes == expected_yes
+    if row.kind is QuestionKind.WHY:
+        return aligned(row)
+    return row.final is Final.RIGHT
+
+
+def aligned(row: Verdict) -> bool:
+    """The rationale agrees with the narrative: its cause, or "not known" where it states none."""
+    return row.cause is (Cause.RIGHT if row.cause_known else Cause.UNKNOWN)
+
+
+def _names(probe: Probe, new: tuple[str, ...], old: tuple[str, ...]) -> Names:
+    if not probe.persons:
+        return Names(new=new, old=old, subject=probe.subject)
+    return Names(
+        new=(*new, *safe_surnames(new, (*old, probe.subject))),
+        old=(*old, *safe_surnames(old, (*new, probe.subject))),
+        subject=probe.subject,
+    )
+
+
+def _claims(probe: Probe) -> tuple[bool, bool]:
+    """Whether the checked claim puts forward (the new holder, the old holder)."""
+    claimed = normalise(probe.question.claimed or "")
+    if not claimed:
+        return False, False
+    new = claimed in map(normalise, probe.new)
+    return new, not new and claimed in map(normalise, probe.old)
+
+
+def _implied(final: Final, claims_new: bool, claims_old: bool) -> bool | None:
+    """Yes or no of an answer that only names a holder."""
+    if final not in (Final.RIGHT, Final.LEGACY) or not (claims_new or claims_old):
+        return None
+    return (final is Final.RIGHT) == claims_new
+
+
+def _yes_no(text: str) -> tuple[bool | None, list[tuple[int, int]]]:
+    """The yes or no that an output gives to a claim: the last one after "So", else the last one."""
+    said: list[tuple[bool, bool, tuple[int, int]]] = []
+    for match in _YES_NO.finditer(text):
+        word = (match.group("word") or match.group("adjective")).casefold()
+        positive = word in _POSITIVE and not match.group("not")
+        tail = text[match.end() : match.end() + 12].casefold()
+        if not tail.lstrip().startswith("or false"):
+            said.append((bool(match.group("so")), positive, match.span()))
+    if not said:
+        return None, []
+    concluded = [s for s in said if s[0]] or said
+    return concluded[-1][1], [concluded[-1][2]]
+
+
+# ---------------------------------------------------------------------------------------------
+# The stance of a whole output on one fact
+# ---------------------------------------------------------------------------------------------
+
+
+def _read_fact(text: str, names: Names, *, loose: bool = False) -> _Fact:
+    """`loose` accepts a name that is merely mentioned in the answer, for facts without a story."""
+    mentions = _settled(text, read(text, names))
+    region = _region(text, mentions)
+    inside = [m for m in mentions if region[0] <= m.start and m.end <= region[1]]
+    final = _final(text[slice(*region)], inside, loose=loose)
+    last = [m for m in mentions if _weight(m)]
+    ends_new = final is Final.RIGHT and bool(last) and _weight(last[-1]) > 0
+    return _Fact(mentions=tuple(mentions), final=final, ends_new=ends_new)
+
+
+def _weight(mention: Mention) -> int:
+    """+1 for the new fact, -1 for what contradicts it, 0 for neither."""
+    if mention.who is Who.NEW:
+        if mention.stance in _AFFIRMED:
+            return 1
+        return -1 if mention.stance in (Stance.NEGATED, Stance.ENDED) else 0
+    return -1 if mention.stance is Stance.CURRENT else 0
+
+
+def _settled(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """Decides what "O became, was appointed" means: the present state, or the start of the old one.
+
+    It is the present state where the same sentence puts N before O, or where the output knows
+    neither an end of O nor any N in office.
+    """
+    over = _any(mentions, Who.OLD, Stance.ENDED, Stance.NEGATED)
+    rival = _any(mentions, Who.NEW, *_AFFIRMED)
+    sentences = sentence_spans(text)
+    out: list[Mention] = []
+    for mention in mentions:
+        if mention.who is Who.OLD and mention.stance is Stance.EVENT:
+            home = next((s for s in sentences if s[0] <= mention.start < s[1]), (0, len(text)))
+            reversed_ = any(
+                m.who is Who.NEW and m.stance is Stance.ENDED and home[0] <= m.start < home[1]
+                for m in mentions
+            )
+            present = reversed_ or not (over or rival)
+            mention = replace(mention, stance=Stance.CURRENT if present else Stance.WAS)
+        out.append(mention)
+    return out
+
+
+def _region(text: str, mentions: Sequence[Mention]) -> tuple[int, int]:
+    """Where the answer stands: from the marked conclusion on; else the first sentence where that
+    is a bare name that is not corrected later; else the last sentence that affirms somebody."""
+    spans = sentence_spans(text)
+    if not spans:
+        return 0, len(text)
+    marked = conclusion(text)
+    if marked and (any(m.start >= marked[0] for m in mentions) or _names_other(text, marked)):
+        return marked[0], len(text)
+    first = spans[0]
+    opening = [m for m in mentions if m.end <= first[1]]
+    if opening and all(m.bare and m.stance is Stance.CURRENT for m in opening):
+        if not _CORRECTION.search(text[first[1] :]):
+            return first
+    affirming = [m for m in mentions if m.stance in _AFFIRMED]
+    if not affirming:
+        return 0, len(text)
+    last = affirming[-1].start
+    return next(((a, b) for a, b in spans if a <= last < b), (0, len(text)))
+
+
+def _names_other(text: str, region: tuple[int, int]) -> bool:
+    """The conclusion gives an answer of its own, more than yes or no."""
+    words = re.findall(r"\w+", text[slice(*region)])
+    return len(words) > 2 or any(w[:1].isupper() or w.isdigit() for w in words)
+
+
+def _final(region: str, inside: Sequence[Mention], *, loose: bool) -> Final:
+    weak = (Stance.NEUTRAL, Stance.WAS) if loose else (Stance.NEUTRAL,)
+    affirmed = {m.who for m in inside if m.stance in _AFFIRMED}
+    if not affirmed:
+        affirmed = {m.who for m in inside if m.stance in weak}
+        affirmed = affirmed if len(affirmed) == 1 and (loose or len(inside) == 1) else set()
+    denied = {m.who for m in inside if m.stance in (Stance.NEGATED, Stance.ENDED)}
+    if len(affirmed) == 2 or (Who.NEW in affirmed and Who.NEW in denied):
+        return Final.MIXED
+    if affirmed:
+        return Final.RIGHT if Who.NEW in affirmed else Final.LEGACY
+    if any(m.stance is Stance.OPTION for m in inside):
+        return Final.NONE
+    if _REFUSAL.search(region) or not re.search(r"\w", region):
+        return Final.NONE
+    return Final.NONE if inside else Final.OTHER
+
+
+def _any(mentions: Sequence[Mention], who: Who, *stances: Stance) -> bool:
+    return any(m.who is who and m.stance in stances for m in mentions)
+
+
+# ---------------------------------------------------------------------------------------------
+# The answer to the question, where it differs from the edited fact
+# ---------------------------------------------------------------------------------------------
+
+
+def _asked(probe: Probe, text: str, fact: _Fact) -> Final:
+    question = probe.question
+    if probe.kind is QuestionKind.BEFORE:
+        return _asked_before(probe, text)
+    if question.answers == probe.new and probe.kind not in (
+        QuestionKind.NEIGHBOUR,
+        QuestionKind.UNRELATED,
+    ):
+        return fact.final
+    names = _names(probe, question.answers, question.legacy)
+    if probe.kind is QuestionKind.TWO_HOP:
+        names = Names(new=question.answers, old=question.legacy)
+    return _read_fact(text, names, loose=True).final
+
+
+def _asked_before(probe: Probe, text: str) -> Final:
+    """ "Who was it before?": right when the earlier holder is given as the earlier one."""
+    mentions = read(text, _names(probe, probe.new, probe.question.answers))
+    if _any(mentions, Who.NEW, Stance.ENDED, Stance.WAS):
+        return Final.MIXED if _any(mentions, Who.OLD, Stance.ENDED, Stance.WAS) else Final.LEGACY
+    earlier = _any(mentions, Who.OLD, Stance.ENDED, Stance.WAS)
+    named = _any(mentions, Who.OLD, Stance.CURRENT, Stance.NEUTRAL)
+    newer = _any(mentions, Who.NEW, *_AFFIRMED)
+    if earlier or (named and not newer):
+        return Final.RIGHT
+    if named or newer:
+        return Final.MIXED if named and newer else Final.LEGACY
+    if _REFUSAL.search(text) or not re.search(r"\w", text):
+        return Final.NONE
+    return Final.OTHER
+
+
+_MARKED = {
+    (Who.NEW, Stance.CURRENT): Flag.NEW,
+    (Who.NEW, Stance.EVENT): Flag.NEW,
+    (Who.OLD, Stance.CURRENT): Flag.OLD,
+    (Who.NEW, Stance.NEGATED): Flag.NEGATED,
+    (Who.NEW, Stance.ENDED): Flag.NEGATED,
+    (Who.OLD, Stance.NEGATED): Flag.PAST,
+    (Who.OLD, Stance.ENDED): Flag.PAST,
+    (Who.OLD, Stance.WAS): Flag.PAST,
+    (Who.NEW, Stance.WAS): Flag.PAST,
+}
+
+
+def _marks(
+    mentions: Sequence[Mention],
+    causes: Sequence[tuple[int, int]],
+    verdicts: Sequence[tuple[int, int]],
+) -> tuple[Mark, ...]:
+    """Spans for highlighting, in order and without overlaps; names win over the rest."""
+    wanted = [
+        (m.start, m.end, _MARKED[m.who, m.stance]) for m in mentions if (m.who, m.stance) in _MARKED
+    ]
+    wanted += [(a, b, Flag.VERDICT) for a, b in verdicts]
+    wanted += [(a, b, Flag.CAUSE) for a, b in causes]
+    kept: list[Mark] = []
+    for start, end, flag in wanted:
+        if start < end and all(end <= k.start or start >= k.end for k in kept):
+            kept.append(Mark(start=start, end=end, flag=flag))
+    return tuple(sorted(kept, key=lambda mark: mark.start))
