@@ -1,0 +1,1 @@
+"""The only room that knows the others: storage, review, registry, serving, schedule, commands."""

@@ -1,0 +1,392 @@
+"""Settings: one typed tree, and where each value came from.
+
+Owns the tree, its defaults, and the four layers default < file < environment < flag. An unknown
+setting is an error that names it. Does not act on any of them.
+
+File `almanac.toml` (or `--config PATH`, `ALMANAC_CONFIG`), environment `ALMANAC_RELEASE__SIZE=12`,
+flag `--set release.size=12`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from daemon.errors import ConfigError
+
+DEFAULT_FILE = Path("almanac.toml")
+ENV_PREFIX = "ALMANAC_"
+CONFIG_VARIABLE = "ALMANAC_CONFIG"
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Section(BaseModel):
+    """A table of the settings file: what it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSettings(Section):
+    url: SecretStr | None = None
+    """SQLAlchemy URL; without one, SQLite in `home`."""
+
+
+class WikidataSettings(Section):
+    api_url: str = "https://www.wikidata.org/w/api.php"
+    stream_url: str = "https://stream.wikimedia.org/v2/stream/mediawiki.page_change.v1"
+    sparql_url: str = "https://query.wikidata.org/sparql"
+    wikipedia_url: str = "https://en.wikipedia.org/w/api.php"
+    contact: str = ""
+    """Mail address or page of the operator, for the User-Agent that Wikimedia insists on."""
+    sweep_interval_s: float = Field(default=6 * 3600.0, gt=0)
+    batch_items: int = Field(default=50, ge=1, le=50)
+
+    @property
+    def is_loopback(self) -> bool:
+        """True when all endpoints are on this machine, where nobody asks for a contact."""
+        urls = (self.api_url, self.stream_url, self.sparql_url, self.wikipedia_url)
+        return all(_is_loopback(url) for url in urls)
+
+
+class WatchSettings(Section):
+    stability_h: float | None = Field(default=None, ge=0)
+    """How long a change must stand, for all properties; without it, each property's own time."""
+    corroborated_h: float = Field(default=24.0, ge=0)
+    properties: tuple[str, ...] = ()
+    """Watched property ids; empty means the whole catalogue."""
+    interval_s: float = Field(default=30.0, gt=0)
+
+
+class ModelSettings(Section):
+    base: Path = _ROOT / "trainer" / "embedded" / "weights"
+    recipe: str = "embedded"
+    endpoint: str | None = None
+    """OpenAI-compatible endpoint of a vLLM that serves the base; without one, in process."""
+
+
+class DrafterKind(StrEnum):
+    TEMPLATE = "template"
+    LLM = "llm"
+
+
+class DrafterSettings(Section):
+    kind: DrafterKind = DrafterKind.TEMPLATE
+    endpoint: str | None = None
+    model: str | None = None
+    api_key: SecretStr | None = None
+
+
+class ReviewSettings(Section):
+    auto_approve: bool = False
+    policy: Path = _ROOT / "daemon" / "review" / "policies" / "default.toml"
+    lease_s: float = Field(default=600.0, gt=0)
+
+
+class ReleaseSettings(Section):
+    size: int = Field(default=10, ge=1)
+    """Approved edits that make a release by themselves."""
+    max: int = Field(default=50, ge=1)
+    replay: int = Field(default=32, ge=0)
+    """Earlier live edits replayed in training."""
+    seed: int = 0
+    auto_promote: bool = True
+
+
+class GateSettings(Section):
+    policy: str = "default"
+    """Name of a shipped policy, or the path of a policy file."""
+    seed: int = 0
+
+
+class GatewaySettings(Section):
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    alias: str = "production"
+
+
+class WebSettings(Section):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8081, ge=0, le=65535)
+
+
+class ClockKind(StrEnum):
+    SYSTEM = "system"
+    FILE = "file"
+
+
+class ClockSettings(Section):
+    kind: ClockKind = ClockKind.SYSTEM
+    path: Path | None = None
+
+
+class LogStyle(StrEnum):
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogSettings(Section):
+    level: LogLevel = LogLevel.INFO
+    style: LogStyle = LogStyle.AUTO
+
+
+class JobSettings(Section):
+    attempts: int = Field(default=3, ge=1)
+    """Failures of one row, or of one job, before it is given up."""
+    lease_s: float = Field(default=120.0, gt=0)
+    heartbeat_timeout_s: float = Field(default=1800.0, gt=0)
+    """Longest silence of a job's `progress.jsonl` before it is taken for hung."""
+    threads: int = Field(default=1, ge=1)
+    """OpenMP threads of a child process."""
+
+
+class Settings(BaseSettings):
+    """The whole tree. Build it with `load`, which layers the sources and keeps their names."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    home: Path = Path("var")
+    """Data directory: database, blobs, jobs."""
+    database: DatabaseSettings = DatabaseSettings()
+    wikidata: WikidataSettings = WikidataSettings()
+    watch: WatchSettings = WatchSettings()
+    model: ModelSettings = ModelSettings()
+    drafter: DrafterSettings = DrafterSettings()
+    review: ReviewSettings = ReviewSettings()
+    release: ReleaseSettings = ReleaseSettings()
+    gate: GateSettings = GateSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    web: WebSettings = WebSettings()
+    clock: ClockSettings = ClockSettings()
+    log: LogSettings = LogSettings()
+    jobs: JobSettings = JobSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed: `load` reads the other sources itself, to know which one won."""
+        return (init_settings,)
+
+    @property
+    def database_url(self) -> str:
+        if self.database.url is not None:
+            return self.database.url.get_secret_value()
+        return f"sqlite:///{(self.home / 'almanac.db').resolve()}"
+
+    @property
+    def blobs(self) -> Path:
+        return self.home / "blobs"
+
+    @property
+    def job_folder(self) -> Path:
+        return self.home / "jobs"
+
+    def require_contact(self) -> None:
+        """Raises ConfigError when the real Wikidata would be asked without a contact."""
+        if not self.wikidata.contact and not self.wikidata.is_loopback:
+            raise ConfigError(
+                "wikidata.contact is empty, and Wikimedia refuses clients that do not say who runs "
+                "them; set it to a mail address or a page: --set wikidata.contact=me@example.org"
+            )
+
+    def require_base_model(self) -> None:
+        """Raises ConfigError when the base model's folder cannot be read."""
+        folder = self.model.base
+        if not (folder / "config.json").is_file():
+            raise ConfigError(
+                f"model.base is {folder}, which holds no config.json that can be read; "
+                "point it at the folder of a transformers model"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingSource:
+    """One line of `almanac config show`: `value` is masked where it is secret."""
+
+    key: str
+    value: Any
+    source: str
+    """`default`, `file`, `env` or `flag`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings, the names of their sources, and the file read (None when there was none)."""
+
+    settings: Settings
+    sources: tuple[SettingSource, ...]
+    file: Path | None
+
+
+def load(config: Path | None = None, flags: Sequence[str] = ()) -> Loaded:
+    """Layer defaults, file, environment and flags (`a.b=value`). Raises ConfigError."""
+    path = _config_path(config)
+    layers = {
+        "file": _read_file(path) if path else {},
+        "env": _read_environment(),
+        "flag": _read_flags(flags),
+    }
+    merged: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for name, layer in layers.items():
+        _reject_unknown(layer, name, path)
+        _merge(merged, layer)
+        origin.update({key: name for key, _ in _leaves(layer)})
+    try:
+        settings = Settings(**merged)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, origin)) from None
+    return Loaded(settings=settings, sources=_sources(settings, origin), file=path)
+
+
+def _config_path(config: Path | None) -> Path | None:
+    named = config or (Path(v) if (v := os.environ.get(CONFIG_VARIABLE)) else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"the settings file {named} does not exist or cannot be read")
+        return named
+    return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return TomlConfigSettingsSource(Settings, toml_file=path)()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path} is no readable TOML: {error}") from None
+
+
+def _read_environment() -> dict[str, Any]:
+    _reject_unknown_variables(os.environ)
+    try:
+        return EnvSettingsSource(Settings)()
+    except Exception as error:  # pydantic-settings raises its own kinds for unparsable JSON
+        raise ConfigError(f"an {ENV_PREFIX}... variable cannot be read: {error}") from None
+
+
+def _read_flags(flags: Sequence[str]) -> dict[str, Any]:
+    layer: dict[str, Any] = {}
+    for flag in flags:
+        key, equals, text = flag.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {flag!r} has no '='; write --set section.name=value")
+        try:
+            value = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError:
+            value = text  # a bare word is a string
+        node = layer
+        *path, last = key.strip().split(".")
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return layer
+
+
+def _reject_unknown_variables(environment: Mapping[str, str]) -> None:
+    for name in environment:
+        if not name.upper().startswith(ENV_PREFIX) or name.upper() == CONFIG_VARIABLE:
+            continue
+        path = name[len(ENV_PREFIX) :].lower().split("__")
+        if _lookup(path) is None:
+            raise ConfigError(
+                f"the environment variable {name} is no setting of Almanac; "
+                "`almanac config show` lists them all"
+            )
+
+
+def _reject_unknown(layer: Mapping[str, Any], name: str, path: Path | None) -> None:
+    where = {"file": str(path), "flag": "--set"}.get(name, "the environment")
+    for key, _ in _leaves(layer):
+        if _lookup(key.split(".")) is None:
+            raise ConfigError(
+                f"unknown setting {key!r} in {where}; `almanac config show` lists them all"
+            )
+
+
+def _lookup(path: Sequence[str]) -> object | None:
+    """The field at a path of names; None when there is none."""
+    model: Any = Settings
+    field = None
+    for part in path:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return None
+        field = model.model_fields.get(part)
+        if field is None:
+            return None
+        model = field.annotation
+    return field
+
+
+def _merge(into: dict[str, Any], layer: Mapping[str, Any]) -> None:
+    for key, value in layer.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
+    parts: list[str] = []
+    for problem in error.errors():
+        key = ".".join(str(p) for p in problem["loc"])
+        where = {"env": "the environment", "flag": "--set", "file": "the settings file"}
+        source = where.get(origin.get(key, ""), "the settings")
+        parts.append(f"{key} in {source}: {problem['msg']} (got {problem['input']!r})")
+    return "; ".join(parts)
+
+
+def _sources(settings: Settings, origin: Mapping[str, str]) -> tuple[SettingSource, ...]:
+    data = settings.model_dump(mode="json")
+    return tuple(
+        SettingSource(key=key, value=value, source=origin.get(key, "default"))
+        for key, value in _leaves(data)
+    )
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The review queue: proposals, decisions bound to what was read, and the auto-approve policy."""

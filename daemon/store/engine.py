@@ -1,0 +1,136 @@
+"""The database: one engine, writers that take turns, migrations at start.
+
+Owns connections and transactions. `write()` is a transaction that excludes other writers from its
+first statement (BEGIN IMMEDIATE on SQLite), `read()` a consistent snapshot. SQLite runs in WAL mode
+with synchronous=FULL: what was committed survives a power cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlmodel import Session
+
+from daemon.errors import ConfigError, NewerDatabaseError
+
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
+BUSY_TIMEOUT_S = 30.0
+_WRITER = {"writer": True}
+
+T = TypeVar("T")
+
+
+class Database:
+    """An open database. Thread-safe; `close` when done."""
+
+    def __init__(self, url: str) -> None:
+        """Connects lazily. Raises ConfigError for a URL that is none."""
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise ConfigError(
+                "database.url is no SQLAlchemy URL, e.g. sqlite:///almanac.db"
+            ) from None
+        self.url = url
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self.is_sqlite and parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        arguments = {"timeout": BUSY_TIMEOUT_S} if self.is_sqlite else {}
+        self._engine: Engine = create_engine(
+            url, connect_args=arguments, pool_pre_ping=not self.is_sqlite
+        )
+        if self.is_sqlite:
+            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        self._writers: Engine = self._engine.execution_options(**_WRITER)
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """Connect and migrate to the newest schema. Raises NewerDatabaseError, ConfigError."""
+        database = cls(url)
+        try:
+            database.migrate()
+        except OperationalError as error:
+            database.close()
+            raise ConfigError(f"the database cannot be opened: {error.orig}") from None
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A writing transaction: committed at the end, rolled back on any exception."""
+        with Session(self._writers, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A snapshot. What is changed through it is lost."""
+        with Session(self._engine, expire_on_commit=False) as session:
+            yield session
+
+    async def writing(self, work: Callable[[Session], T]) -> T:
+        """`work` in a writing transaction, off the event loop."""
+        return await asyncio.to_thread(self._in, self.write, work)
+
+    async def reading(self, work: Callable[[Session], T]) -> T:
+        """`work` on a snapshot, off the event loop."""
+        return await asyncio.to_thread(self._in, self.read, work)
+
+    @staticmethod
+    def _in(scope: Callable[[], Any], work: Callable[[Session], T]) -> T:
+        with scope() as session:
+            return work(session)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A bare writing connection, for migrations and their test."""
+        with self._writers.connect() as connection, connection.begin():
+            yield connection
+
+    def migrate(self) -> None:
+        """Apply what is missing, one process at a time. Raises NewerDatabaseError."""
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        scripts = ScriptDirectory.from_config(config)
+        with self.connection() as connection:
+            here = MigrationContext.configure(connection).get_current_revision()
+            head = scripts.get_current_head()
+            if here == head:
+                return
+            if here is not None and here not in {s.revision for s in scripts.walk_revisions()}:
+                raise NewerDatabaseError(
+                    f"the database is at schema {here}, which this Almanac does not know (newest: "
+                    f"is {head}); start the version of Almanac that wrote it, or name another database"
+                )
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writer = connection.get_execution_options().get("writer", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")

@@ -1,0 +1,45 @@
+"""Stored snapshots of sources. Implements the evidence port of `agents.curate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select
+
+from daemon.store.engine import Database
+from daemon.store.rows import EvidenceRow
+from knowledge.narrative import Evidence
+
+
+class SqlEvidenceStore:
+    """Evidence by content: storing a text twice stores it once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, evidence: Evidence) -> None:
+        def work(session: Session) -> None:
+            if session.get(EvidenceRow, evidence.id) is None:
+                session.add(
+                    EvidenceRow(
+                        id=evidence.id,
+                        source=evidence.source,
+                        url=evidence.url,
+                        retrieved_at=evidence.retrieved_at,
+                        text=evidence.text,
+                    )
+                )
+
+        await self._database.writing(work)
+
+
+def evidence_of(session: Session, ids: Sequence[str]) -> list[Evidence]:
+    """The snapshots of these ids, in their order; unknown ids are left out."""
+    rows = session.exec(select(EvidenceRow).where(col(EvidenceRow.id).in_(ids))).all()
+    found = {
+        row.id: Evidence(
+            source=row.source, url=row.url, retrieved_at=row.retrieved_at, text=row.text
+        )
+        for row in rows
+    }
+    return [found[id] for id in ids if id in found]

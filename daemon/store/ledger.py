@@ -1,0 +1,504 @@
+"""The watch's memory on the database: implements `agents.ledger.WatchLedger`.
+
+Owns cursors, dirty marks, bases, verdicts, candidates and dismissals, and the birth of a change:
+a candidate that settles becomes a change in state `settled`. Does not classify.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from sqlmodel import Session, col, or_, select
+
+from agents.ledger import (
+    Base,
+    Candidate,
+    CandidateState,
+    Cursor,
+    DirtyMark,
+    Dismissal,
+    EditVerdict,
+    ItemOutcome,
+)
+from daemon.clock import Clock
+from daemon.store.engine import Database
+from daemon.store.rows import (
+    BaseRow,
+    CandidateRow,
+    ChangeRow,
+    CursorRow,
+    DirtyRow,
+    DismissalRow,
+    EditVerdictRow,
+    WatchItemRow,
+)
+from daemon.store.settlement import CONSIDERED, Earlier, Settlement, settle
+from daemon.store.states import ChangeState, record_event, transition
+from knowledge import codec
+from knowledge.facts import FactChange
+
+ACTOR = "watch"
+_CHUNK = 500
+_FIRST_RETRY_S = 30.0
+_LONGEST_RETRY_S = 3600.0
+_BEFORE_SETTLED = (ChangeState.DETECTED, ChangeState.SETTLING)
+_BEFORE_BATCH = (
+    *_BEFORE_SETTLED,
+    ChangeState.SETTLED,
+    ChangeState.DRAFTING,
+    ChangeState.IN_REVIEW,
+    ChangeState.APPROVED,
+)
+
+T = TypeVar("T")
+
+
+class SqlWatchLedger:
+    """Each writing method is one transaction, and harmless when repeated."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def cursor(self, stream: str) -> Cursor | None:
+        def work(session: Session) -> Cursor | None:
+            row = session.get(CursorRow, stream)
+            if row is None:
+                return None
+            return Cursor(stream=row.stream, event_id=row.event_id, event_time=row.event_time)
+
+        return await self._database.reading(work)
+
+    async def mark(self, marks: Sequence[DirtyMark], cursor: Cursor | None = None) -> int:
+        if not marks and cursor is None:
+            return 0
+        now = self._clock.now()
+
+        def work(session: Session) -> int:
+            if cursor is not None:
+                session.merge(
+                    CursorRow(
+                        stream=cursor.stream,
+                        event_id=cursor.event_id,
+                        event_time=cursor.event_time,
+                        committed_at=now,
+                    )
+                )
+            return _mark(session, marks, now)
+
+        return await self._database.writing(work)
+
+    async def watched(self) -> dict[str, int]:
+        def work(session: Session) -> dict[str, int]:
+            rows = session.exec(
+                select(WatchItemRow.item, BaseRow.revision)
+                .join(BaseRow, col(BaseRow.item) == col(WatchItemRow.item), isouter=True)
+                .where(
+                    col(WatchItemRow.deleted).is_(False), col(WatchItemRow.redirect_to).is_(None)
+                )
+            ).all()
+            return {item: revision or 0 for item, revision in rows}
+
+        return await self._database.reading(work)
+
+    async def watch(self, items: Sequence[str]) -> int:
+        now = self._clock.now()
+        return await self._database.writing(lambda session: add_items(session, items, now))
+
+    async def dirty(self, limit: int, now: dt.datetime) -> list[str]:
+        def work(session: Session) -> list[str]:
+            marked = session.exec(
+                select(DirtyRow.item)
+                .where(or_(col(DirtyRow.not_before).is_(None), col(DirtyRow.not_before) <= now))
+                .order_by(col(DirtyRow.marked_at), col(DirtyRow.item))
+                .limit(limit)
+            ).all()
+            waiting = select(DirtyRow.item).where(col(DirtyRow.not_before) > now)
+            due = session.exec(
+                select(CandidateRow.item)
+                .where(
+                    CandidateRow.state == CandidateState.SETTLING,
+                    CandidateRow.due_at <= now,
+                    col(CandidateRow.item).not_in(waiting),
+                )
+                .order_by(col(CandidateRow.due_at), col(CandidateRow.item))
+                .limit(limit)
+            ).all()
+            announced = session.exec(
+                select(WatchItemRow.item)
+                .where(
+                    col(WatchItemRow.look_again_at) <= now,
+                    col(WatchItemRow.item).not_in(waiting),
+                )
+                .order_by(col(WatchItemRow.look_again_at), col(WatchItemRow.item))
+                .limit(limit)
+            ).all()
+            return list(dict.fromkeys([*marked, *due, *announced]))[:limit]
+
+        return await self._database.reading(work)
+
+    async def bases(self, items: Sequence[str]) -> dict[str, Base]:
+        def work(session: Session) -> dict[str, Base]:
+            rows = _by(
+                session, lambda part: select(BaseRow).where(col(BaseRow.item).in_(part)), items
+            )
+            return {r.item: Base(item=r.item, revision=r.revision, entity=r.entity) for r in rows}
+
+        return await self._database.reading(work)
+
+    async def settling(self, items: Sequence[str]) -> dict[str, list[Candidate]]:
+        def work(session: Session) -> dict[str, list[Candidate]]:
+            rows = _by(
+                session,
+                lambda part: select(CandidateRow).where(
+                    col(CandidateRow.item).in_(part),
+                    CandidateRow.state == CandidateState.SETTLING,
+                ),
+                items,
+            )
+            found: dict[str, list[Candidate]] = {}
+            for row in sorted(rows, key=lambda r: (r.first_seen, r.key)):
+                found.setdefault(row.item, []).append(_candidate(row))
+            return found
+
+        return await self._database.reading(work)
+
+    async def seen(self, item: str, revisions: Sequence[int]) -> set[int]:
+        def work(session: Session) -> set[int]:
+            rows = _by(
+                session,
+                lambda part: select(EditVerdictRow.revision).where(
+                    EditVerdictRow.item == item, col(EditVerdictRow.revision).in_(part)
+                ),
+                revisions,
+            )
+            return set(rows)
+
+        return await self._database.reading(work)
+
+    async def record(self, outcome: ItemOutcome) -> None:
+        now = self._clock.now()
+        await self._database.writing(lambda session: _record(session, outcome, now))
+
+
+def add_items(session: Session, items: Iterable[str], now: dt.datetime) -> int:
+    """Put items on the watch list, dirty; the number that were not on it."""
+    new = 0
+    for item in dict.fromkeys(items):
+        row = session.get(WatchItemRow, item)
+        if row is not None and not row.deleted and row.redirect_to is None:
+            continue
+        session.merge(WatchItemRow(item=item, added_at=now))
+        session.merge(DirtyRow(item=item, revision=0, reason="added", marked_at=now))
+        new += 1
+    return new
+
+
+def remove_items(session: Session, items: Iterable[str], now: dt.datetime) -> int:
+    """Take items off the watch list, with what still settled about them; the number removed."""
+    removed = 0
+    for item in dict.fromkeys(items):
+        row = session.get(WatchItemRow, item)
+        if row is None:
+            continue
+        _withdraw_item(session, item, "the item was taken off the watch list", now)
+        _forget(session, item)
+        session.delete(row)
+        removed += 1
+    return removed
+
+
+def _mark(session: Session, marks: Sequence[DirtyMark], now: dt.datetime) -> int:
+    newly = 0
+    for mark in marks:
+        item = session.get(WatchItemRow, mark.item)
+        if item is None or item.deleted or item.redirect_to is not None:
+            continue
+        base = session.get(BaseRow, mark.item)
+        if base is not None and mark.revision <= base.revision:
+            continue
+        row = session.get(DirtyRow, mark.item)
+        if row is None:
+            session.add(
+                DirtyRow(item=mark.item, revision=mark.revision, reason=mark.reason, marked_at=now)
+            )
+            newly += 1
+        elif mark.revision > row.revision:
+            row.revision, row.reason, row.not_before = mark.revision, mark.reason, None
+            session.add(row)
+    return newly
+
+
+def _record(session: Session, outcome: ItemOutcome, now: dt.datetime) -> None:
+    if outcome.status == "unknown":
+        _postpone(session, outcome.item, now)
+        return
+    item = session.get(WatchItemRow, outcome.item)
+    if item is None:
+        return  # taken off the list while it was looked at
+    item.looked_at, item.look_again_at = now, outcome.look_again_at
+    session.add(item)
+    for verdict in outcome.edits:
+        session.merge(_verdict_row(verdict))
+    for dismissal in outcome.dismissals:
+        session.add(_dismissal_row(outcome.item, dismissal, now))
+    for candidate in outcome.candidates:
+        _apply(session, outcome.item, candidate, now)
+    if outcome.redirect_to is not None or outcome.deleted:
+        _leave(session, item, outcome, now)
+        return
+    if outcome.base is not None:
+        session.merge(
+            BaseRow(
+                item=outcome.item,
+                revision=outcome.base.revision,
+                entity=outcome.base.entity,
+                accepted_at=now,
+            )
+        )
+    _clean(session, outcome.item, now)
+
+
+def _postpone(session: Session, item: str, now: dt.datetime) -> None:
+    """Look again later: soon first, then less and less often."""
+    row = session.get(DirtyRow, item) or DirtyRow(
+        item=item, revision=0, reason="due", marked_at=now
+    )
+    wait_s = min(_FIRST_RETRY_S * 2 ** min(row.attempts, 20), _LONGEST_RETRY_S)
+    row.attempts += 1
+    row.not_before = now + dt.timedelta(seconds=wait_s)
+    session.add(row)
+
+
+def _clean(session: Session, item: str, now: dt.datetime) -> None:
+    row = session.get(DirtyRow, item)
+    if row is None:
+        return
+    base = session.get(BaseRow, item)
+    if row.revision <= (base.revision if base else 0):
+        session.delete(row)
+    else:
+        _postpone(session, item, now)  # the answer was older than the mark: a lagging replica
+
+
+def _leave(session: Session, item: WatchItemRow, outcome: ItemOutcome, now: dt.datetime) -> None:
+    """The item was merged away or deleted: what settled about it is void."""
+    if outcome.redirect_to is not None:
+        reason = f"the item was merged into {outcome.redirect_to}"
+        add_items(session, [outcome.redirect_to], now)
+    else:
+        reason = "the item was deleted"
+    _withdraw_item(session, item.item, reason, now)
+    _forget(session, item.item)
+    item.redirect_to, item.deleted = outcome.redirect_to, outcome.deleted
+    session.add(item)
+
+
+def _forget(session: Session, item: str) -> None:
+    for row in (session.get(DirtyRow, item), session.get(BaseRow, item)):
+        if row is not None:
+            session.delete(row)
+
+
+def _withdraw_item(session: Session, item: str, reason: str, now: dt.datetime) -> None:
+    rows = session.exec(
+        select(CandidateRow).where(
+            CandidateRow.item == item, CandidateRow.state == CandidateState.SETTLING
+        )
+    ).all()
+    for row in rows:
+        row.state, row.reason = CandidateState.WITHDRAWN, reason
+        session.add(row)
+        _end(session, row, ChangeState.WITHDRAWN, reason, now, _BEFORE_SETTLED)
+
+
+def _apply(session: Session, item: str, candidate: Candidate, now: dt.datetime) -> None:
+    row = _store_candidate(session, item, candidate)
+    match candidate.state:
+        case CandidateState.SETTLING:
+            _detect(session, row, candidate, now)
+        case CandidateState.SETTLED:
+            change = _detect(session, row, candidate, now)
+            _settle(session, change, candidate, now)
+        case CandidateState.WITHDRAWN:
+            _end(session, row, ChangeState.WITHDRAWN, candidate.reason, now, _BEFORE_BATCH)
+        case CandidateState.DISMISSED:
+            _end(session, row, ChangeState.DISMISSED, candidate.reason, now, _BEFORE_SETTLED)
+
+
+def _store_candidate(session: Session, item: str, candidate: Candidate) -> CandidateRow:
+    change = candidate.change
+    row = session.get(CandidateRow, change.key)
+    values: dict[str, Any] = {
+        "item": item,
+        "slot": change.slot,
+        "state": candidate.state.value,
+        "first_seen": candidate.first_seen,
+        "due_at": candidate.due_at,
+        "reason": candidate.reason,
+        "change": codec.to_data(change),
+        "context": candidate.context,
+    }
+    if row is None:
+        row = CandidateRow(key=change.key, **values)
+    else:
+        for name, value in values.items():
+            setattr(row, name, value)
+    session.add(row)
+    return row
+
+
+def _detect(
+    session: Session, row: CandidateRow, candidate: Candidate, now: dt.datetime
+) -> ChangeRow:
+    """The change of a candidate that still settles; a new one when there is none."""
+    known = session.get(ChangeRow, row.change_id) if row.change_id else None
+    fact = candidate.change
+    if known is not None and known.state in _BEFORE_SETTLED:
+        known.fact, known.reason = codec.to_data(fact), candidate.reason
+        session.add(known)
+        return known
+    change = ChangeRow(
+        key=fact.key,
+        slot=fact.slot,
+        subject=fact.subject.id,
+        property=fact.property,
+        state=ChangeState.DETECTED.value,
+        fact=codec.to_data(fact),
+        reason=candidate.reason,
+        created_at=now,
+        updated_at=now,
+    )
+    # A queued change of the same key must give way before the unique index looks.
+    queued = session.exec(
+        select(ChangeRow).where(
+            ChangeRow.key == fact.key, col(ChangeRow.state).in_([s.value for s in _BEFORE_BATCH])
+        )
+    ).first()
+    if queued is not None:
+        row.change_id = queued.id
+        session.add(row)
+        return queued
+    session.add(change)
+    session.flush()
+    record_event(
+        session,
+        "change",
+        change.id,
+        actor=ACTOR,
+        reason=candidate.reason,
+        now=now,
+        to_state=ChangeState.DETECTED.value,
+    )
+    due = f"stands until {candidate.due_at:%Y-%m-%d %H:%M} UTC"
+    transition(session, change, ChangeState.SETTLING, actor=ACTOR, reason=due, now=now)
+    row.change_id = change.id
+    session.add(row)
+    return change
+
+
+def _settle(session: Session, change: ChangeRow, candidate: Candidate, now: dt.datetime) -> None:
+    if change.state != ChangeState.SETTLING:
+        return  # settled before: the same look, recorded again
+    decision, earlier = settle(candidate.change, _earlier(session, change))
+    if decision is Settlement.OPEN or earlier is None:
+        _move(session, change, ChangeState.SETTLED, candidate.reason, now)
+        return
+    if decision is Settlement.DUPLICATE:
+        reason = f"the same change is already {earlier.state} as change {earlier.id}"
+        _move(session, change, ChangeState.DISMISSED, reason, now)
+        return
+    if decision is Settlement.RETRACT:
+        change.retracts = earlier.id
+        reason = f"Wikidata took back change {earlier.id}, which is {earlier.state}"
+        _move(session, change, ChangeState.SETTLED, reason, now)
+        return
+    taken_back = session.get(ChangeRow, earlier.id)
+    assert taken_back is not None
+    reason = f"Wikidata took it back (change {change.id}) before it was taught"
+    _move(session, taken_back, ChangeState.WITHDRAWN, reason, now)
+    reason = f"takes back change {earlier.id}, which was not taught yet"
+    _move(session, change, ChangeState.DISMISSED, reason, now)
+
+
+def _earlier(session: Session, change: ChangeRow) -> list[Earlier]:
+    rows = session.exec(
+        select(ChangeRow)
+        .where(
+            ChangeRow.slot == change.slot,
+            ChangeRow.id != change.id,
+            col(ChangeRow.state).in_([s.value for s in CONSIDERED]),
+        )
+        .order_by(col(ChangeRow.id))
+    ).all()
+    return [
+        Earlier(
+            id=row.id or 0, state=ChangeState(row.state), fact=codec.from_data(FactChange, row.fact)
+        )
+        for row in rows
+    ]
+
+
+def _end(
+    session: Session,
+    row: CandidateRow,
+    to: ChangeState,
+    reason: str,
+    now: dt.datetime,
+    only_from: Sequence[ChangeState],
+) -> None:
+    change = session.get(ChangeRow, row.change_id) if row.change_id else None
+    if change is not None and change.state in only_from:
+        _move(session, change, to, reason, now)
+
+
+def _move(
+    session: Session, change: ChangeRow, to: ChangeState, reason: str, now: dt.datetime
+) -> None:
+    change.reason = reason
+    transition(session, change, to, actor=ACTOR, reason=reason, now=now)
+
+
+def _candidate(row: CandidateRow) -> Candidate:
+    return Candidate(
+        change=codec.from_data(FactChange, row.change),
+        state=CandidateState(row.state),
+        first_seen=row.first_seen,
+        due_at=row.due_at,
+        reason=row.reason,
+        context=row.context,
+    )
+
+
+def _verdict_row(verdict: EditVerdict) -> EditVerdictRow:
+    return EditVerdictRow(
+        item=verdict.item,
+        revision=verdict.revision,
+        time=verdict.time,
+        user=verdict.user,
+        kind=verdict.kind,
+        kept=verdict.kept,
+        reason=verdict.reason,
+        property=verdict.property,
+    )
+
+
+def _dismissal_row(item: str, dismissal: Dismissal, now: dt.datetime) -> DismissalRow:
+    return DismissalRow(
+        item=item,
+        key=dismissal.change.key,
+        kind=dismissal.kind.value,
+        reason=dismissal.reason,
+        change=codec.to_data(dismissal.change),
+        at=now,
+    )
+
+
+def _by(session: Session, query: Callable[[Sequence[Any]], Any], keys: Sequence[Any]) -> list[Any]:
+    """Rows of a query over many keys, in portions that any database takes."""
+    found: list[Any] = []
+    for start in range(0, len(keys), _CHUNK):
+        found.extend(session.exec(query(keys[start : start + _CHUNK])).all())
+    return found

@@ -1,0 +1,375 @@
+"""The first schema
+
+Revision 0001. Every table of `daemon.store.rows`; the audit trail is append-only by trigger.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "answer",
+        sa.Column("model", sa.String(), nullable=False),
+        sa.Column("request", sa.String(), nullable=False),
+        sa.Column("response", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("model", "request"),
+    )
+    op.create_table(
+        "base",
+        sa.Column("item", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("entity", sa.JSON(), nullable=True),
+        sa.Column("accepted_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("item"),
+    )
+    op.create_table(
+        "change",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("slot", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("property", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("fact", sa.JSON(), nullable=False),
+        sa.Column("retracts", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.DateTime(), nullable=True),
+        sa.Column("claimed_by", sa.String(), nullable=True),
+        sa.Column("claimed_until", sa.DateTime(), nullable=True),
+        sa.Column("approved_digest", sa.String(), nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_at", sa.DateTime(), nullable=True),
+        sa.Column("policy_seen", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["retracts"],
+            ["change.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("change", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_change_key"), ["key"], unique=False)
+        batch_op.create_index(batch_op.f("ix_change_slot"), ["slot"], unique=False)
+        batch_op.create_index("ix_change_state_id", ["state", "id"], unique=False)
+        batch_op.create_index(
+            "uq_change_open_key",
+            ["key"],
+            unique=True,
+            sqlite_where=sa.text(
+                "state IN ('detected','settling','settled','drafting','in_review','approved')"
+            ),
+            postgresql_where=sa.text(
+                "state IN ('detected','settling','settled','drafting','in_review','approved')"
+            ),
+        )
+
+    op.create_table(
+        "cursor",
+        sa.Column("stream", sa.String(), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("event_time", sa.DateTime(), nullable=False),
+        sa.Column("committed_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("stream"),
+    )
+    op.create_table(
+        "dirty",
+        sa.Column("item", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("marked_at", sa.DateTime(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("item"),
+    )
+    with op.batch_alter_table("dirty", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_dirty_marked_at"), ["marked_at"], unique=False)
+
+    op.create_table(
+        "dismissal",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("item", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("change", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("dismissal", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_dismissal_item"), ["item"], unique=False)
+        batch_op.create_index(batch_op.f("ix_dismissal_kind"), ["kind"], unique=False)
+
+    op.create_table(
+        "edit_verdict",
+        sa.Column("item", sa.String(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("time", sa.DateTime(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("kept", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("property", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("item", "revision"),
+    )
+    with op.batch_alter_table("edit_verdict", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_edit_verdict_kind"), ["kind"], unique=False)
+
+    op.create_table(
+        "event",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("entity", sa.String(), nullable=False),
+        sa.Column("entity_id", sa.String(), nullable=False),
+        sa.Column("from_state", sa.String(), nullable=True),
+        sa.Column("to_state", sa.String(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.create_index("ix_event_entity", ["entity", "entity_id"], unique=False)
+
+    op.create_table(
+        "evidence",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.Column("retrieved_at", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "lease",
+        sa.Column("resource", sa.String(), nullable=False),
+        sa.Column("token", sa.Integer(), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("resource"),
+    )
+    op.create_table(
+        "release",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("batch_digest", sa.String(), nullable=False),
+        sa.Column("parent_digest", sa.String(), nullable=True),
+        sa.Column("recipe", sa.String(), nullable=False),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("adapter_digest", sa.String(), nullable=True),
+        sa.Column("evaluation_id", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.DateTime(), nullable=True),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("release", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_release_state"), ["state"], unique=False)
+
+    op.create_table(
+        "watch_item",
+        sa.Column("item", sa.String(), nullable=False),
+        sa.Column("added_at", sa.DateTime(), nullable=False),
+        sa.Column("looked_at", sa.DateTime(), nullable=True),
+        sa.Column("look_again_at", sa.DateTime(), nullable=True),
+        sa.Column("redirect_to", sa.String(), nullable=True),
+        sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("item"),
+    )
+    with op.batch_alter_table("watch_item", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_watch_item_look_again_at"), ["look_again_at"], unique=False
+        )
+
+    op.create_table(
+        "adapter",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("parent_digest", sa.String(), nullable=True),
+        sa.Column("release_id", sa.Integer(), nullable=True),
+        sa.Column("base_model", sa.String(), nullable=False),
+        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("manifest", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["release_id"],
+            ["release.id"],
+        ),
+        sa.PrimaryKeyConstraint("digest"),
+        sa.UniqueConstraint("version"),
+    )
+    op.create_table(
+        "candidate",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("item", sa.String(), nullable=False),
+        sa.Column("slot", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("first_seen", sa.DateTime(), nullable=False),
+        sa.Column("due_at", sa.DateTime(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("change", sa.JSON(), nullable=False),
+        sa.Column("context", sa.JSON(), nullable=False),
+        sa.Column("change_id", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["change_id"],
+            ["change.id"],
+        ),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    with op.batch_alter_table("candidate", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_candidate_item"), ["item"], unique=False)
+        batch_op.create_index(batch_op.f("ix_candidate_slot"), ["slot"], unique=False)
+        batch_op.create_index(batch_op.f("ix_candidate_state"), ["state"], unique=False)
+
+    op.create_table(
+        "draft",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("change_id", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("unit", sa.JSON(), nullable=False),
+        sa.Column("findings", sa.JSON(), nullable=False),
+        sa.Column("lineage", sa.JSON(), nullable=False),
+        sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("clean", sa.Boolean(), nullable=False),
+        sa.Column("author", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["change_id"],
+            ["change.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("change_id", "version"),
+    )
+    with op.batch_alter_table("draft", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_draft_change_id"), ["change_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_draft_digest"), ["digest"], unique=False)
+
+    op.create_table(
+        "unit",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("change_id", sa.Integer(), nullable=False),
+        sa.Column("slot", sa.String(), nullable=False),
+        sa.Column("supersedes", sa.String(), nullable=True),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["change_id"],
+            ["change.id"],
+        ),
+        sa.PrimaryKeyConstraint("digest"),
+    )
+    with op.batch_alter_table("unit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_unit_change_id"), ["change_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_unit_id"), ["id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_unit_slot"), ["slot"], unique=False)
+
+    op.create_table(
+        "alias",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=True),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["digest"],
+            ["adapter.digest"],
+        ),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "evaluation",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("adapter_digest", sa.String(), nullable=False),
+        sa.Column("release_id", sa.Integer(), nullable=True),
+        sa.Column("production_digest", sa.String(), nullable=True),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("policy", sa.String(), nullable=False),
+        sa.Column("gate", sa.JSON(), nullable=False),
+        sa.Column("evaluation", sa.JSON(), nullable=False),
+        sa.Column("report_path", sa.String(), nullable=True),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["adapter_digest"],
+            ["adapter.digest"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["release_id"],
+            ["release.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("evaluation", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_evaluation_adapter_digest"), ["adapter_digest"], unique=False
+        )
+
+    op.create_table(
+        "release_unit",
+        sa.Column("release_id", sa.Integer(), nullable=False),
+        sa.Column("unit_digest", sa.String(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["release_id"],
+            ["release.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["unit_digest"],
+            ["unit.digest"],
+        ),
+        sa.PrimaryKeyConstraint("release_id", "unit_digest"),
+    )
+    op.create_table(
+        "alias_event",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("from_digest", sa.String(), nullable=True),
+        sa.Column("to_digest", sa.String(), nullable=True),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("evaluation_id", sa.Integer(), nullable=True),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.Column("previous_hash", sa.String(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["evaluation_id"],
+            ["evaluation.id"],
+        ),
+        sa.PrimaryKeyConstraint("name", "generation"),
+    )
+
+    for table in ("event", "alias_event"):
+        _append_only(table)
+
+
+def _append_only(table: str) -> None:
+    """The audit trail is never altered, whoever holds the connection."""
+    dialect = op.get_bind().dialect.name
+    if dialect == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+    elif dialect == "postgresql":
+        op.execute(
+            f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
+        )
+        op.execute(
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+            f"FOR EACH ROW EXECUTE FUNCTION {table}_refuse()"
+        )
