@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from daemon.errors import ConfigError
 from knowledge.model import Chat, Generation, Sampling
 from trainer.engines.transformers import TransformersEngine
+from trainer.errors import BadBase
 
 
 class EmbeddedEngine:
@@ -21,8 +23,11 @@ class EmbeddedEngine:
 
     @classmethod
     def load(cls, base: Path, *, threads: int) -> EmbeddedEngine:
-        """Read the base model's folder. Raises `trainer.errors.BadBase`."""
-        return cls(TransformersEngine.load(base, threads=threads))
+        """Read the base model's folder. Raises ConfigError when it cannot be read."""
+        try:
+            return cls(TransformersEngine.load(base, threads=threads))
+        except BadBase as error:
+            raise ConfigError(str(error)) from error
 
     @property
     def base_digest(self) -> str:

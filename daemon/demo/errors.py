@@ -1,0 +1,13 @@
+"""What stops a demo. Each message says what to do next."""
+
+from __future__ import annotations
+
+from daemon.errors import Permanent
+
+
+class DemoError(Permanent):
+    """The demo cannot go on."""
+
+
+class DemoFailed(DemoError):
+    """The demo ran, and something that it must show does not hold."""
