@@ -1,0 +1,313 @@
+"""Causes in the words of a source: a small closed vocabulary and the sentences that speak of it.
+
+Owns the families of causes, how a family is recognised in a text, and which sentence of an extract
+speaks of the end of one holder's term. Pure text rules; nothing here decides what is published.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from agents.evidence.hygiene import objections
+from knowledge.facts import Date
+
+_FAMILIES: tuple[tuple[str, str, str], ...] = (
+    # phrase, verbs and predicates of the old holder, nouns
+    (
+        "vote of no confidence",
+        r"(?:lost|was (?:ousted|removed|toppled|brought down) (?:by|in|through|after)) (?:a|the) "
+        r"(?:vote of no[- ]confidence|no[- ]confidence (?:vote|motion)|motion of no[- ]confidence)",
+        r"(?:successful )?(?:vote of no[- ]confidence|no[- ]confidence (?:vote|motion)"
+        r"|motion of (?:no[- ]confidence|censure))",
+    ),
+    ("impeachment", r"was impeached|was removed (?:from office )?by impeachment", r"impeachment"),
+    (
+        "coup",
+        r"was (?:overthrown|deposed|toppled|ousted) (?:in|by) (?:a|the) (?:military )?coup",
+        r"(?:military )?coup(?: d['’]état)?",
+    ),
+    ("assassination", r"was (?:assassinated|murdered)", r"assassination"),
+    ("death", r"died|passed away|was killed", r"death"),
+    ("abdication", r"abdicated", r"abdication"),
+    (
+        "term limit",
+        r"(?:was|being) (?:term[- ]limited|barred from (?:running|another term))",
+        r"(?:constitutional )?term limits?",
+    ),
+    (
+        "election defeat",
+        r"(?:lost|was defeated (?:in|at)|conceded|was voted out (?:in|at)) "
+        r"(?:(?:the|a|an|his|her|their) )?(?:[\w-]+ ){0,4}?(?:elections?|re-?election|vote|primary|runoff)"
+        r"|failed to (?:win|secure) re-?election|was voted out|was unseated",
+        r"(?:election|electoral) (?:defeat|loss)|defeat (?:in|at) the (?:[\w-]+ ){0,3}?elections?"
+        r"|lost election",
+    ),
+    (
+        "end of term",
+        r"(?:term|mandate|tenure)(?: (?:of office|in office))? (?:ended|expired|came to an end|ran out)"
+        r"|completed (?:his|her|their|the) (?:[\w-]+ ){0,2}?(?:term|mandate)",
+        r"(?:end|expiry|expiration|completion) of (?:the |his |her |their |a )?(?:[\w-]+ ){0,2}?"
+        r"(?:term|mandate|tenure)(?: of office)?|term (?:expiry|expiration)",
+    ),
+    (
+        "end of contract",
+        r"contract (?:ended|expired|ran out|was not (?:renewed|extended))",
+        r"(?:end|expiry|expiration|termination) of (?:the |his |her |their )?contract|contract (?:expiry|expiration)",
+    ),
+    (
+        "dismissal",
+        r"was (?:dismissed|sacked|fired|ousted|relieved of (?:his|her|their) duties"
+        r"|removed (?:from (?:office|(?:the|his|her|their) (?:post|position|role)))?)|were dismissed",
+        r"dismissal|sacking|firing|ouster|removal(?: from (?:office|(?:the|his|her|their) post))?",
+    ),
+    ("retirement", r"retired", r"retirement"),
+    ("promotion", r"was promoted", r"promotion"),
+    (
+        "transfer",
+        r"transferred|was transferred|was loaned|moved on a (?:free )?transfer",
+        r"(?:free )?transfer",
+    ),
+    (
+        "coalition change",
+        r"(?:coalition|government) (?:collapsed|broke (?:up|apart)|fell)",
+        r"(?:coalition (?:change|collapse)|change of coalition|collapse of (?:the|his|her) (?:coalition|government)"
+        r"|breakup of the coalition)",
+    ),
+    ("merger", r"merged", r"merger"),
+    (
+        "sale",
+        r"was sold|sold (?:its|the|his|her) (?:[\w-]+ ){0,2}?(?:stake|shares|company|club)",
+        r"sale",
+    ),
+    (
+        "appointment to another post",
+        r"was (?:appointed|nominated|named|elected) (?:to|as) (?:another|a different|a new) (?:post|office|position|role)",
+        r"appointment to (?:another|a different|a new) (?:post|office|position|role)",
+    ),
+    (
+        "resignation",
+        r"resigned|stepped down|quit|tendered (?:his|her|their) resignation|stood down"
+        r"|left (?:the club|the post) by mutual (?:consent|agreement)",
+        r"resignation|stepping down",
+    ),
+)
+_VERBS = [(f, re.compile(rf"\b(?:{v})\b", re.IGNORECASE)) for f, v, _ in _FAMILIES]
+_NOUNS = [(f, re.compile(rf"\b(?:{n})\b", re.IGNORECASE)) for f, _, n in _FAMILIES]
+
+_BECAUSE = (
+    r"(?:after|following|follow(?:s|ed)|because of|due to|owing to|upon|on|through|by|with|as a result of|result of"
+    r"|cause was|reason was|reason for \w+ \w+ was|reason(?: given)?:|cause:|caused by|ended (?:with|in|by)"
+    r"|in the wake of|came (?:after|with)|a case of)"
+)
+_UNREAL = re.compile(
+    r"\b(?:denied|refused|declined|rejected|called for|calls for|demand(?:ed|s|ing)?|urged|would|will|may|might|could"
+    r"|threaten\w*|offer(?:ed)? to|survived|considered|rumou?r\w*|speculat\w*|planned|expected to|not|never|unless"
+    r"|allegedly|reportedly|attempt(?:ed)?|failed coup|if|hoax|false(?:ly)?|contrary to)\b",
+    re.IGNORECASE,
+)
+_REAL_NOT = re.compile(
+    r"was not (?:renewed|extended)|no[- ]confidence|failed to (?:win|secure)", re.IGNORECASE
+)
+_KIN = re.compile(
+    r"\b(?:father|mother|wife|husband|son|daughter|brother|sister|uncle|aunt|grandfather|grandmother|parents?"
+    r"|deputy|minister|aide|colleague|predecessor|successor|adviser|partner|friend)\b",
+    re.IGNORECASE,
+)
+_PRONOUN = re.compile(r"\b(?:he|she|they|his|her|their|him|them)\b", re.IGNORECASE)
+_YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
+_BREAK = re.compile(r"(?<=[.!?])[\"”’)]?\s+(?=[\"“‘(]?[A-ZÀ-ÞΑ-ΩА-Я0-9])|\n+")
+_ABBREVIATED = re.compile(
+    r"(?:^|[\s(])(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Jr|Sr|Inc|Ltd|Co|Corp|No|Gen|Col|Sen|Rep|Gov|Prof|vs|U\.S|U\.K)\.$"
+)
+_NEAR_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedCause:
+    """A cause that a sentence states: `phrase` is canonical, `start:end` is the sentence."""
+
+    phrase: str
+    start: int
+    end: int
+    score: int
+    """How well date and names fit; higher is better."""
+
+
+def family(text: str) -> str | None:
+    """The family that a short phrase or sentence speaks of, by noun first; None if of none."""
+    hits = families(text)
+    return hits[0] if hits else None
+
+
+def families(text: str) -> list[str]:
+    """All families that a text speaks of, in the order in which they stand."""
+    found: dict[str, tuple[int, int]] = {}
+    for rules in (_NOUNS, _VERBS):
+        for name, rule in rules:
+            for match in rule.finditer(text):
+                place = (match.start(), -match.end())
+                found[name] = min(found.get(name, place), place)
+    # `end of term` inside `end of term of office`, or `defeat` inside a longer hit, is one place
+    ordered = sorted(found.items(), key=lambda kv: kv[1])
+    return [name for name, _ in ordered]
+
+
+def safe_phrase(text: str) -> str | None:
+    """A cause label as a noun phrase fit for prose, or None when it is none: no article, a few
+    plain words, nothing that `hygiene` objects to."""
+    phrase = " ".join(text.split()).rstrip(".")
+    phrase = re.sub(r"^(?:the|a|an)\s+", "", phrase, flags=re.IGNORECASE)
+    if not phrase or len(phrase) > 60 or len(phrase.split()) > 8 or objections(phrase):
+        return None
+    return phrase if re.fullmatch(r"[^\W_][\w ,'’()/-]*", phrase) else None
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """Offsets of the sentences of a text; abbreviations and initials do not end one."""
+    start = 0
+    for gap in _BREAK.finditer(text):
+        if "\n" not in gap.group() and _ABBREVIATED.search(text[start : gap.start()]):
+            continue
+        if text[start : gap.start()].strip():
+            yield start, gap.start()
+        start = gap.end()
+    if text[start:].strip():
+        end = len(text.rstrip())
+        yield start, end
+
+
+def stated_causes(
+    text: str,
+    *,
+    old_names: Sequence[str],
+    new_names: Sequence[str],
+    role_words: Sequence[str],
+    ended: Date | None,
+    started: Date | None,
+    own_page: bool,
+) -> list[StatedCause]:
+    """The sentences that state why the old holder's term ended, best first.
+
+    `own_page` is True for the extract of the old holder, where a pronoun may stand for the name.
+    A sentence with years must have one of the change's; one without must speak of the role.
+    """
+    dates = [d for d in (ended, started) if d]
+    found: list[StatedCause] = []
+    for start, end in sentences(text):
+        sentence = text[start:end]
+        if len(sentence) > 600 or objections(sentence):
+            continue
+        score = _time_score(sentence, dates)
+        speaks_of_role = _mentions(sentence, role_words)
+        if score is None or (score == 0 and not (speaks_of_role or _mentions(sentence, new_names))):
+            continue
+        phrase = _cause_of(sentence, old_names, new_names, own_page=own_page)
+        if phrase:
+            score += (
+                2 * speaks_of_role + _mentions(sentence, new_names) + _mentions(sentence, old_names)
+            )
+            found.append(StatedCause(phrase=phrase, start=start, end=end, score=score))
+    return sorted(found, key=lambda c: (-c.score, c.start))
+
+
+def name_forms(names: Iterable[str]) -> list[str]:
+    """Names as sentences use them: in full, and the family name alone, longest first."""
+    forms: set[str] = set()
+    for name in names:
+        forms.add(name)
+        last = name.split()[-1] if name.split() else ""
+        if len(last) > 3 and last[0].isupper() and len(name.split()) < 5:
+            forms.add(last)
+    return sorted(forms, key=lambda f: (-len(f), f))
+
+
+def _mentions(sentence: str, names: Sequence[str]) -> bool:
+    return any(re.search(rf"(?<!\w){re.escape(n)}(?!\w)", sentence) for n in names if n)
+
+
+def _time_score(sentence: str, dates: Sequence[Date]) -> int | None:
+    """None when the sentence is of another time; 0 when it names none; more when it fits better."""
+    if any(d.day and d.text() in sentence for d in dates):
+        return 4
+    years = {int(y) for y in _YEAR.findall(sentence)}
+    if not years:
+        return 0
+    return 2 if years & {d.year for d in dates} else None
+
+
+def _cause_of(
+    sentence: str, old_names: Sequence[str], new_names: Sequence[str], *, own_page: bool
+) -> str | None:
+    """The family of the first cause that the sentence states of the old holder."""
+    hits: list[tuple[int, int, str]] = []
+    for name, rule in _VERBS:
+        hits += [
+            (m.start(), -m.end(), name)
+            for m in rule.finditer(sentence)
+            if _is_about(sentence, m.start(), old_names, new_names, own_page)
+        ]
+    for name, rule in _NOUNS:
+        hits += [
+            (m.start(), -m.end(), name)
+            for m in rule.finditer(sentence)
+            if _is_noun_of(sentence, m, old_names, new_names, own_page)
+        ]
+    return min(hits)[2] if hits else None
+
+
+def _is_about(
+    sentence: str, at: int, old: Sequence[str], new: Sequence[str], own_page: bool
+) -> bool:
+    """Whether the verb at `at` is said of the old holder, and said as something that happened."""
+    before = sentence[:at]
+    near = before[-40:]
+    if _UNREAL.search(_REAL_NOT.sub("", near)) or _KIN.search(before[-30:]):
+        return False
+    last_old, last_new = _last(before, old), _last(before, new)
+    if last_old < 0 and own_page:
+        last_old = max((m.start() for m in _PRONOUN.finditer(before)), default=-1)
+    return last_old >= 0 and last_old > last_new
+
+
+def _is_noun_of(
+    sentence: str, match: re.Match[str], old: Sequence[str], new: Sequence[str], own_page: bool
+) -> bool:
+    """Whether a cause noun belongs to the old holder: `X's resignation`, `the death of X`, or a
+    because-phrase right before it in a sentence about X."""
+    before, after = sentence[: match.start()], sentence[match.end() :]
+    if _UNREAL.search(_REAL_NOT.sub("", before[-40:])) or _KIN.search(before[-20:]):
+        return False
+    for name in old:
+        quoted = re.escape(name)
+        if re.search(rf"(?<!\w){quoted}['’]s?\s+(?:\w+\s+){{0,2}}$", before):
+            return True
+        if re.match(rf"\s+(?:of|by)\s+(?:[\w.]+\s+){{0,4}}?{quoted}(?!\w)", after):
+            return True
+    if re.match(
+        r"\s+of\s+(?:his|her|their|the\s+)?\s*\w*\s*(?:father|mother|wife|husband|son)", after
+    ):
+        return False
+    if re.match(r"\s+of\s+[A-ZÀ-Þ]", after):
+        return False
+    belongs = re.search(r"\b(?:his|her|their)\s+(?:\w+\s+){0,2}$", before)
+    if belongs and own_page:
+        return True
+    linked = re.search(
+        rf"\b{_BECAUSE}\s+(?:(?:a|an|the|his|her|their)\s+)?(?:\w+\s+){{0,2}}$", before, re.I
+    )
+    named = _mentions(sentence, old) or (own_page and bool(_PRONOUN.search(sentence)))
+    by_new = _last(before[-_NEAR_CHARS:], new) > _last(before[-_NEAR_CHARS:], old) >= 0 and bool(
+        belongs
+    )
+    return bool(linked) and named and not by_new
+
+
+def _last(text: str, names: Sequence[str]) -> int:
+    """Offset of the last mention of any of the names; -1 when there is none."""
+    found = -1
+    for name in names:
+        for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+            found = max(found, match.start())
+    return found
