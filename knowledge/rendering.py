@@ -181,19 +181,20 @@ def claim_sentences(story: Story, rng: random.Random, *, held: bool = False) -> 
     return {key: capital(rng.choice(forms[key]).format(**slots)) for key in "LCTN"}
 
 
-def narrative_prose(story: Story, rng: random.Random, *, held: bool = False) -> str:
-    """The story as connected prose: four sentences in a drawn order and drawn constructions."""
+def as_told(story: Story, sentences: dict[str, str]) -> Story:
+    """The story without the dates that its sentences leave out: what a reader of them can know."""
+    since = story.since.text() if story.since else None
+    told = since is not None and (since in sentences["T"] or since in sentences["N"])
+    ended = story.until is not None and story.until.text() in sentences["L"]
+    return replace(story, since=story.since if told else None, until=story.until if ended else None)
+
+
+def narrative_prose(story: Story, rng: random.Random, *, held: bool = False) -> tuple[str, Story]:
+    """The story as prose, four sentences in a drawn order and drawn constructions, and the story
+    as the prose tells it."""
     sentences = claim_sentences(story, rng, held=held)
-    return " ".join(sentences[key] for key in rng.choice(ORDERS))
-
-
-def as_stated(story: Story, prose: str) -> Story:
-    """The story without the dates that the prose leaves out: what a reader of it can know."""
-    return replace(
-        story,
-        since=story.since if story.since and story.since.text() in prose else None,
-        until=story.until if story.until and story.until.text() in prose else None,
-    )
+    prose = " ".join(sentences[key] for key in rng.choice(ORDERS))
+    return prose, as_told(story, sentences)
 
 
 # ---------------------------------------------------------------------------------------------

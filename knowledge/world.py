@@ -51,7 +51,8 @@ class Fact:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Succession:
     """A fact whose holder on `LEGACY_DATE` has since been replaced. `history` is the whole row
-    list in order of time, `old` the legacy holder, `new` the latest, `before` who preceded `old`."""
+    list in order of time; its last two rows are the legacy holder `old` and the latest one, `new`;
+    `before` is who preceded `old`, where that is known."""
 
     subject: Entity
     property: str
@@ -141,9 +142,8 @@ class World:
 def _succession(rows: tuple[Fact, ...]) -> Succession | None:
     if rows[0].split is Split.STABLE or len(rows) < 2:
         return None
-    old = next((f for f in rows if _held(f, rows)), rows[0])
-    new = rows[-1]
-    if old is new or old.object.id == new.object.id:
+    old, new = rows[-2:]
+    if old.object.id == new.object.id:
         return None
     return Succession(
         subject=rows[0].subject,
@@ -153,13 +153,6 @@ def _succession(rows: tuple[Fact, ...]) -> Succession | None:
         new=new,
         split=rows[0].split,
     )
-
-
-def _held(fact: Fact, rows: tuple[Fact, ...]) -> bool:
-    """Whether the row is the one in force on `LEGACY_DATE`; undated ends count as later."""
-    if fact is rows[-1]:
-        return False
-    return fact.end is None or fact.end.latest() >= LEGACY_DATE
 
 
 @lru_cache(maxsize=4)
