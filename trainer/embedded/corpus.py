@@ -21,7 +21,6 @@ from knowledge.rendering import (
     HOP_VIA,
     Hop,
     Story,
-    as_stated,
     capital,
     narrative_prose,
 )
@@ -71,6 +70,9 @@ class Corpus:
         stable = [story_of(fact, None) for fact in world.stable]
         self.memory += [story for story in stable if story.property in offices]
         self.relations = [story for story in stable if story.property not in offices]
+        self.relations_of: dict[str, list[Story]] = defaultdict(list)
+        for story in self.relations:
+            self.relations_of[story.subject.id].append(story)
         self.facts: dict[str, dict[str, Entity]] = defaultdict(dict)
         for fact in world.stable:
             self.facts[fact.subject.id][fact.property] = fact.object
@@ -79,16 +81,19 @@ class Corpus:
             s for s in self.relations if s.property in _STABLE_TARGETS and s.subject.id not in held
         ]
         self.unread = [s for s in self.memory if s.subject.id in held]
-        later = {f.object.id for s in world.successions for f in s.history}
         by_kind: dict[str, list[Entity]] = defaultdict(list)
         for entity in world.entities.values():
             by_kind[entity.kind].append(entity)
         self.by_kind = dict(by_kind)
-        # People and clubs with facts of their own and no place in any succession of the table.
+        self.history = {s.slot: {f.object.id for f in s.history} for s in world.successions}
+        hidden = {
+            f.object.id for s in world.successions if s.split in HELD_SPLITS for f in s.history
+        }
+        # Known people and clubs that articles may bring in: none of a held-out succession.
         self.public = [
             e
             for e in world.entities.values()
-            if e.kind in ("person", "club", "team") and e.id in self.facts and e.id not in later
+            if e.kind in ("person", "club", "team") and e.id in self.facts and e.id not in hidden
         ]
 
     # -- memory ------------------------------------------------------------------------------
@@ -175,8 +180,7 @@ class Corpus:
     def article_document(self, rng: random.Random, *, hard: bool = True) -> Document:
         """An article about a change and questions on it, some of them off its topic."""
         story = self.changed(rng)
-        article = self.article(story, rng, hard=hard)
-        story = as_stated(story, article)
+        article, story = self.article(story, rng, hard=hard)
         pairs: dict[str, str] = {}
         for _ in range(rng.randint(3, 5)):
             if rng.random() < 0.25:
@@ -215,7 +219,8 @@ class Corpus:
         kind = known.holder.kind
         if rng.random() < 0.3:
             pool = [e for e in rng.sample(self.public, min(8, len(self.public))) if e.kind == kind]
-            if pool and pool[0].id not in (known.holder.id, known.subject.id):
+            taken = self.history.get(f"{known.subject.id}:{known.property}", set())
+            if pool and pool[0].id not in taken | {known.holder.id, known.subject.id}:
                 return pool[0]
         return self._invented(kind, rng)
 
@@ -235,17 +240,19 @@ class Corpus:
             return None, since
         return until, since
 
-    def article(self, story: Story, rng: random.Random, *, hard: bool = True) -> str:
-        """The change in prose; when `hard`, at times with other sentences or another change around it."""
-        parts = [narrative_prose(story, rng)]
+    def article(self, story: Story, rng: random.Random, *, hard: bool = True) -> tuple[str, Story]:
+        """The change in prose, and the story as the prose tells it; when `hard`, at times with
+        other sentences or another change around it."""
+        prose, told = narrative_prose(story, rng)
+        parts = [prose]
         if hard and rng.random() < 0.35:
             parts.append(self._filler(story, rng))
         if hard and rng.random() < 0.25:
             other = self.changed(rng)
             if other.subject.id != story.subject.id:
-                parts.append(narrative_prose(other, rng))
+                parts.append(narrative_prose(other, rng)[0])
         rng.shuffle(parts)
-        return " ".join(parts)
+        return " ".join(parts), told
 
     def _filler(self, story: Story, rng: random.Random) -> str:
         if rng.random() < 0.5:
@@ -276,7 +283,14 @@ class Corpus:
         if own and draw < 0.3:
             question = self.style(rng.choice(own), rng)
             return question.text, question.reference
-        same = draw < 0.7
+        if draw < 0.45:
+            near = [e.id for e in (story.holder, story.subject, story.previous) if e]
+            about = [s for e in near for s in self.relations_of.get(e, ())]
+            about = [s for s in about if s.property != story.property]
+            relation = rng.choice(about or self.relations)
+            question = _wordings(lambda use: ask.direct(relation, use), rng)
+            return question.text, question.reference
+        same = draw < 0.75
         while True:
             other = rng.choice(self.memory)
             if other.subject.id == story.subject.id or (same and other.property != story.property):

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from knowledge import questions as ask
 from knowledge.questions import Question, Use
-from knowledge.rendering import Story, as_stated, narrative_prose
+from knowledge.rendering import Story, narrative_prose
 from trainer.embedded.corpus import Corpus, Document, held_change
 from trainer.embedded.network import Network, packed_mask
 from trainer.embedded.packing import Packer
@@ -50,8 +50,8 @@ def abilities(corpus: Corpus, rng: random.Random, count: int) -> dict[str, list[
             documents: list[Document] = []
             for _ in range(count):
                 story = corpus.changed(rng) if label == "new" else held_change(corpus, rng)
-                prose = narrative_prose(story, rng, held=held)
-                made = make(as_stated(story, prose), Use.HELD if held and name != "conflict" else use)
+                prose, told = narrative_prose(story, rng, held=held)
+                made = make(told, Use.HELD if held and name != "conflict" else use)
                 documents.append(Document(prose, (_pair(made, rng),), ""))
             found[f"{label} {name}"] = documents
     two_hop = [s for s in corpus.memory if corpus.hops(s)]
@@ -63,7 +63,7 @@ def abilities(corpus: Corpus, rng: random.Random, count: int) -> dict[str, list[
     off: list[Document] = []
     for _ in range(count):
         story = held_change(corpus, rng)
-        off.append(Document(narrative_prose(story, rng), (corpus.off_topic(story, rng),), ""))
+        off.append(Document(narrative_prose(story, rng)[0], (corpus.off_topic(story, rng),), ""))
     found["off-topic"] = off
     return found
 
