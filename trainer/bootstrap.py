@@ -1,0 +1,281 @@
+"""Stage 1, first half: causal bootstrapping. What does the base say when it reads the narrative?
+
+For each (unit, training question) the base, adapter off, answers with the narrative in its system
+message: once greedily, which gates the pair, and some times sampled. Answers without a flaw
+(`checks`) are ranked and kept; they are what stage 1 learns closed-book (`sft`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from knowledge.answers import normalise
+from knowledge.edits import EditUnit
+from knowledge.questions import Question, QuestionKind, Use
+from knowledge.rendering import closed_book, open_book
+from trainer.checks import Flaw, flaw_of
+from trainer.engines.decoding import Completion, Decoding
+from trainer.errors import BadJob
+from trainer.journal import write_atomic
+from trainer.recipe import SamplingSettings
+from trainer.session import Session
+
+_UNITS_AT_ONCE = 4
+_SHORT = (QuestionKind.DIRECT, QuestionKind.CLOZE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trajectory:
+    """An accepted answer to one training question, to be learned closed-book."""
+
+    unit: str
+    question: int
+    """Index among the unit's training questions."""
+    text: str
+    score: float
+    derived: bool = False
+    """The short answer of an accepted rationale, not itself a sample."""
+
+
+@dataclass(slots=True)
+class Bootstrap:
+    """The outcome: accepted answers, the pairs whose teacher is right, and what was rejected."""
+
+    trajectories: list[Trajectory] = field(default_factory=list)
+    taught: set[tuple[str, int]] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def merge(self, other: Bootstrap) -> None:
+        self.trajectories += other.trajectories
+        self.taught |= other.taught
+        self.counts += other.counts
+
+
+@dataclass(slots=True)
+class _Candidate:
+    text: str
+    confidence: float
+    score: float = 0.0
+
+
+def training_pairs(unit: EditUnit, kinds: tuple[QuestionKind, ...]) -> list[tuple[int, Question]]:
+    """The unit's training questions with their index, of the kinds asked for (empty: all)."""
+    asked = enumerate(unit.asked(Use.TRAIN))
+    return [(i, q) for i, q in asked if not kinds or q.kind in kinds]
+
+
+def bootstrap(session: Session) -> Bootstrap:
+    """Sample, check and select for all units; finished groups of units are read back on resume.
+
+    Raises BadJob for a unit with fewer accepted samples than the recipe wants.
+    """
+    units = session.spec.units
+    folder = session.directory / "samples"
+    folder.mkdir(exist_ok=True)
+    whole = Bootstrap()
+    for start in range(0, len(units), _UNITS_AT_ONCE):
+        group = units[start : start + _UNITS_AT_ONCE]
+        path = folder / f"{start:05d}.json"
+        if path.is_file():
+            part = _read(path)
+        else:
+            part = _sample_units(session, group)
+            write_atomic(path, _encode(part))
+        whole.merge(part)
+        sampled = int(part.counts["sampled_tokens"])
+        done = min(start + _UNITS_AT_ONCE, len(units))
+        session.journal.progress("bootstrap", done, len(units), tokens=sampled)
+    _check_enough(units, whole, session.recipe.sampling)
+    lines = [json.dumps(asdict(t), ensure_ascii=False) for t in whole.trajectories]
+    write_atomic(session.directory / "trajectories.jsonl", ("\n".join(lines) + "\n").encode())
+    session.metrics["bootstrap"] = _summary(units, whole)
+    return whole
+
+
+def _summary(units: tuple[EditUnit, ...], whole: Bootstrap) -> dict[str, Any]:
+    accepted = {t.unit for t in whole.trajectories}
+    return {
+        **{name: whole.counts[name] for name in sorted(whole.counts)},
+        "accepted": sum(not t.derived for t in whole.trajectories),
+        "derived": sum(t.derived for t in whole.trajectories),
+        "pairs_taught": len(whole.taught),
+        "untaught_units": [u.id for u in units if u.id not in accepted],
+    }
+
+
+def _check_enough(
+    units: tuple[EditUnit, ...], whole: Bootstrap, settings: SamplingSettings
+) -> None:
+    found = Counter(t.unit for t in whole.trajectories if not t.derived)
+    for unit in units:
+        if found[unit.id] < settings.min_accepted:
+            raise BadJob(
+                f"unit {unit.id}: {found[unit.id]} of the teacher's answers pass the checks, the "
+                f"recipe wants {settings.min_accepted}: the base does not read its narrative; "
+                "revise the narrative or take the unit out"
+            )
+    if not whole.trajectories:
+        raise BadJob("no answer of the teacher passes the checks: the base reads no narrative")
+
+
+def _sample_units(session: Session, units: tuple[EditUnit, ...]) -> Bootstrap:
+    settings = session.recipe.sampling
+    pairs = [(u, i, q) for u in units for i, q in training_pairs(u, settings.kinds)]
+    out = Bootstrap()
+    survivors: list[list[list[_Candidate]]] = [[] for _ in pairs]
+    seen: list[set[str]] = [set() for _ in pairs]
+    for replica in range(settings.replicas):
+        rows = _open_book(session, pairs, greedy=replica == 0, replica=replica)
+        for place, completions in enumerate(rows):
+            unit, index, question = pairs[place]
+            out.counts["sampled_tokens"] += sum(len(c.ids) for c in completions)
+            if replica == 0 and _passes(session, question, completions[0]):
+                out.taught.add((unit.id, index))
+            kept = _clean(session, question, completions, seen[place], out.counts)
+            survivors[place].append(kept)
+    if settings.gate:
+        out.counts["pairs_gated_out"] += len(pairs) - len(out.taught)
+        survivors = [
+            s if (u.id, i) in out.taught else []
+            for (u, i, _), s in zip(pairs, survivors, strict=True)
+        ]
+    _rank(session, pairs, survivors)
+    for (unit, index, _), draws in zip(pairs, survivors, strict=True):
+        for draw in draws:
+            best = sorted(draw, key=lambda c: -c.score)[: settings.keep]
+            out.trajectories += [
+                Trajectory(unit=unit.id, question=index, text=c.text, score=round(c.score, 4))
+                for c in best
+            ]
+    if settings.derive_short:
+        out.trajectories += _derived(pairs, out.trajectories)
+    return out
+
+
+def _open_book(
+    session: Session, pairs: list[tuple[EditUnit, int, Question]], *, greedy: bool, replica: int
+) -> list[list[Completion]]:
+    """Answers of the base with the narrative in context; the first one greedy if asked for."""
+    settings, engine = session.recipe.sampling, session.engine
+    how = Decoding(
+        max_new_tokens=settings.max_new_tokens,
+        n=settings.samples + (1 if greedy else 0),
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        greedy_first=greedy,
+        batch_rows=session.recipe.engine.batch_rows,
+    )
+    prompts = [teacher_prompt(session, unit, q) for unit, _, q in pairs]
+    engine.model.eval()
+    with engine.using(None):
+        return engine.sample(prompts, how, session.seed("bootstrap", pairs[0][0].id, replica))
+
+
+def teacher_prompt(session: Session, unit: EditUnit, question: Question) -> tuple[int, ...]:
+    """The open-book prompt of a unit that has a narrative, as token ids."""
+    assert unit.narrative is not None
+    chat = open_book(unit.narrative.prose, question.text, instruction=session.recipe.instruction)
+    return session.engine.chat.prompt(chat)
+
+
+def _passes(session: Session, question: Question, answer: Completion) -> bool:
+    text = session.engine.chat.text(answer.ids)
+    return flaw_of(question, text, finished=answer.finished) is None
+
+
+def _clean(
+    session: Session,
+    question: Question,
+    completions: list[Completion],
+    seen: set[str],
+    counts: Counter[str],
+) -> list[_Candidate]:
+    """The completions without a flaw; `seen` and `counts` are brought up to date."""
+    kept: list[_Candidate] = []
+    for completion in completions:
+        text = session.engine.chat.text(completion.ids)
+        flaw = flaw_of(question, text, finished=completion.finished)
+        if flaw is None and session.recipe.sampling.deduplicate and normalise(text) in seen:
+            flaw = Flaw.DUPLICATE
+        counts["sampled"] += 1
+        if flaw:
+            counts[f"rejected_{flaw.value}"] += 1
+            continue
+        seen.add(normalise(text))
+        mean = sum(completion.logprobs) / max(1, len(completion.logprobs))
+        kept.append(_Candidate(text, mean))
+    return kept
+
+
+def _rank(
+    session: Session,
+    pairs: list[tuple[EditUnit, int, Question]],
+    survivors: list[list[list[_Candidate]]],
+) -> None:
+    """Score the candidates of each draw that has more of them than are kept.
+
+    The margin is log p(text) - log p(text with the legacy name in the new one's place) under the
+    base, closed book: how much the rationale makes the new answer follow.
+    """
+    settings = session.recipe.sampling
+    contested = [
+        (question, candidate)
+        for (_, _, question), draws in zip(pairs, survivors, strict=True)
+        for draw in draws
+        if len(draw) > settings.keep
+        for candidate in draw
+    ]
+    if settings.score == "none" or not contested:
+        return
+    asked = [(q, c) for q, c in contested if settings.score == "margin" and q.legacy]
+    for _, candidate in contested:
+        candidate.score = candidate.confidence
+    requests = []
+    for question, candidate in asked:
+        chat = closed_book(question.text)
+        requests += [(chat, candidate.text), (chat, _swapped(question, candidate.text))]
+    with session.engine.using(None):
+        scores = session.engine.loglikelihood(requests)
+    for place, (_, candidate) in enumerate(asked):
+        candidate.score = scores[2 * place].logprob - scores[2 * place + 1].logprob
+
+
+def _swapped(question: Question, text: str) -> str:
+    for name in question.answers:
+        text = text.replace(name, question.legacy[0])
+    return text
+
+
+def _derived(
+    pairs: list[tuple[EditUnit, int, Question]], accepted: list[Trajectory]
+) -> list[Trajectory]:
+    """Short answers, from accepted rationales, for short questions that have none of their own."""
+    answered = {(t.unit, t.question) for t in accepted}
+    units = {t.unit for t in accepted}
+    return [
+        Trajectory(unit=u.id, question=i, text=q.reference, score=0.0, derived=True)
+        for u, i, q in pairs
+        if u.id in units and q.kind in _SHORT and (u.id, i) not in answered
+    ]
+
+
+def _encode(part: Bootstrap) -> bytes:
+    data = {
+        "trajectories": [asdict(t) for t in part.trajectories],
+        "taught": sorted(part.taught),
+        "counts": dict(part.counts),
+    }
+    return json.dumps(data, ensure_ascii=False).encode()
+
+
+def _read(path: Path) -> Bootstrap:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return Bootstrap(
+        trajectories=[Trajectory(**t) for t in data["trajectories"]],
+        taught={(unit, index) for unit, index in data["taught"]},
+        counts=Counter(data["counts"]),
+    )

@@ -1,0 +1,83 @@
+"""Rows that stand beside the edits in every batch: earlier units, and facts that must stay.
+
+Both are held to what the parent version (the base where there is none) answers closed-book. Its
+greedy answers are stage 1's rows; the same prompts are stage 2's, with the parent as their teacher.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from knowledge.codec import from_json, to_json
+from knowledge.questions import Question, Use
+from trainer.checks import is_right, style_flaw
+from trainer.journal import write_atomic
+from trainer.session import Session
+
+_ANSWER_TOKENS = 96
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """A question and the parent's own answer to it."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companions:
+    replay: tuple[Companion, ...]
+    anchors: tuple[Companion, ...]
+
+
+def companions(session: Session, most_rows: int) -> Companions:
+    """Ask the parent; at most `most_rows` of each kind. Read back on resume.
+
+    Answers about earlier units that the parent does not get right are left out, those to anchors
+    only when cut or empty: an anchor keeps what the model says, right or not.
+    """
+    path = session.directory / "companions.json"
+    if path.is_file():
+        found = from_json(Companions, path.read_bytes())
+    else:
+        found = _ask_all(session, most_rows)
+        write_atomic(path, to_json(found).encode())
+    session.metrics["companions"] = {
+        "replay_rows": len(found.replay),
+        "anchor_rows": len(found.anchors),
+    }
+    return found
+
+
+def _ask_all(session: Session, most_rows: int) -> Companions:
+    replay = [q for u in session.spec.replay for q in u.asked(Use.TRAIN)]
+    return Companions(
+        replay=_ask(session, _draw(session, replay, "replay", most_rows), must_be_right=True),
+        anchors=_ask(
+            session,
+            _draw(session, list(session.spec.anchors), "anchors", most_rows),
+            must_be_right=False,
+        ),
+    )
+
+
+def _draw(session: Session, questions: list[Question], name: str, most: int) -> list[Question]:
+    if len(questions) <= most:
+        return questions
+    return random.Random(session.seed("companions", name)).sample(questions, most)
+
+
+def _ask(
+    session: Session, questions: list[Question], *, must_be_right: bool
+) -> tuple[Companion, ...]:
+    answers = session.greedy(questions, session.parent, _ANSWER_TOKENS)
+    kept: list[Companion] = []
+    for question, answer in zip(questions, answers, strict=True):
+        if answer is None or style_flaw(answer, finished=True):
+            continue
+        if must_be_right and not is_right(question, answer):
+            continue
+        kept.append(Companion(question=question.text, answer=answer))
+    return tuple(kept)

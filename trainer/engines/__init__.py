@@ -1,0 +1,1 @@
+"""Engines: language models of `knowledge.model` over real weights."""

@@ -1,0 +1,86 @@
+"""A key-value cache with room for what is still to come: no copy of the past at each token.
+
+transformers' dynamic cache concatenates at every step, which for small models costs as much as the
+model itself. Owns memory only; what is in it is the model's.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
+
+
+class _RoomyLayer(DynamicLayer):
+    """One layer: buffers [rows, heads, capacity, head size], of which the first part is filled."""
+
+    is_compileable = False
+
+    def __init__(self, keys: Tensor, values: Tensor, capacity: int) -> None:
+        super().__init__()
+        self.dtype, self.device = keys.dtype, keys.device
+        self.capacity = capacity
+        self.is_initialized = True
+        self._fill(keys, values)
+
+    def _fill(self, keys: Tensor, values: Tensor) -> None:
+        rows, heads, used, width = keys.shape
+        self._key_room = keys.new_empty(rows, heads, self.capacity, width)
+        self._value_room = values.new_empty(rows, heads, self.capacity, values.shape[-1])
+        self._key_room[:, :, :used] = keys
+        self._value_room[:, :, :used] = values
+        self._view(used)
+
+    def _view(self, used: int) -> None:
+        self.keys = self._key_room[:, :, :used]
+        self.values = self._value_room[:, :, :used]
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        used = self.keys.shape[-2]
+        end = used + key_states.shape[-2]
+        self._key_room[:, :, used:end] = key_states
+        self._value_room[:, :, used:end] = value_states
+        self._view(end)
+        return self.keys, self.values
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        self._fill(self.keys[indices], self.values[indices])
+
+
+def with_room(prefill: DynamicCache, rows: Tensor, capacity: int) -> Cache:
+    """A cache of the given rows of `prefill` (a row may stand several times), with room for
+    `capacity` positions. Models with other than full attention keep transformers' own layers."""
+    if any(type(layer) is not DynamicLayer for layer in prefill.layers):
+        prefill.batch_select_indices(rows)
+        return prefill
+    layers = [
+        _RoomyLayer(layer.keys[rows], layer.values[rows], capacity) for layer in prefill.layers
+    ]
+    return Cache(layers=layers)
+
+
+def keep_rows(cache: Cache, rows: Tensor) -> None:
+    """Drop all other rows, in place."""
+    for layer in cache.layers:
+        layer.batch_select_indices(rows)
+
+
+def position_ids(mask: Tensor) -> Tensor:
+    """Positions [B, P] of left-padded rows with mask [B, P]; padding gets position 0."""
+    return (mask.long().cumsum(-1) - 1).clamp_min(0)
+
+
+def left_pad(rows: list[list[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids and mask, both [B, P], of rows padded on the left."""
+    longest = max(map(len, rows))
+    ids = torch.tensor([[pad] * (longest - len(r)) + r for r in rows], device=device)
+    mask = torch.tensor([[0] * (longest - len(r)) + [1] * len(r) for r in rows], device=device)
+    return ids, mask
+
+
+def right_pad(rows: list[list[int]], pad: int, device: torch.device) -> Tensor:
+    """Token ids [B, T] of rows padded on the right."""
+    longest = max(map(len, rows))
+    return torch.tensor([r + [pad] * (longest - len(r)) for r in rows], device=device)

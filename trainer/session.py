@@ -1,0 +1,151 @@
+"""One run of one job: the resident model, the journal, the checkpoints, and where to go on.
+
+Owns the order of things in a run; what a stage does is in `bootstrap`, `sft` and `internalize`, and
+which stages run in `methods`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from knowledge.edits import EditUnit
+from knowledge.questions import Question, QuestionKind, Use
+from knowledge.rendering import closed_book
+from trainer.checkpoints import Checkpoint, CheckpointStore
+from trainer.checks import is_right
+from trainer.engines.decoding import Decoding
+from trainer.engines.transformers import TransformersEngine
+from trainer.job import JobSpec
+from trainer.journal import Journal, Listener
+from trainer.publish import publish
+from trainer.recipe import Recipe
+from trainer.seeds import derive
+from trainer.student import (
+    PARENT,
+    STUDENT,
+    Optimizer,
+    attach_student,
+    load_student_state,
+    student_state,
+)
+
+_STAGES = ("sft", "distil", "end")
+_RECALL_TOKENS = 48
+
+
+@dataclass(slots=True)
+class Session:
+    """What every stage of a run works with."""
+
+    directory: Path
+    spec: JobSpec
+    engine: TransformersEngine
+    journal: Journal
+    checkpoints: CheckpointStore
+    resume: Checkpoint | None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What was measured, for the manifest: a function of the job, so no times."""
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.spec.recipe
+
+    @property
+    def parent(self) -> str | None:
+        """Name of the frozen adapter that teaches what must stay; None: the bare base."""
+        return PARENT if self.spec.parent_adapter else None
+
+    def seed(self, *parts: object) -> int:
+        return derive(self.spec.seed, *parts)
+
+    def is_past(self, stage: str) -> bool:
+        """Whether the run that is resumed had finished that stage."""
+        return self.resume is not None and _STAGES.index(self.resume.stage) > _STAGES.index(stage)
+
+    def enter(self, stage: str, optimizer: Optimizer) -> Checkpoint | None:
+        """The checkpoint inside that stage to go on from, with the optimizer put back."""
+        if self.resume is None or self.resume.stage != stage or self.resume.step == 0:
+            return None
+        optimizer.load(self.resume.optimizer)
+        return self.resume
+
+    def save(
+        self,
+        stage: str,
+        step: int,
+        optimizer: Optimizer | None = None,
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self.checkpoints.save(
+            Checkpoint(
+                stage=stage,
+                step=step,
+                student=student_state(self.engine),
+                optimizer=optimizer.state() if optimizer else {},
+                state={**(state or {}), "metrics": self.metrics},
+                metrics_bytes=self.journal.metrics_bytes,
+            )
+        )
+
+    def training(self, stage: str, step: int) -> None:
+        """Seed torch for one step and switch dropout on where the recipe has any."""
+        torch.manual_seed(self.seed(stage, "torch", step))
+        self.engine.model.train(self.recipe.lora.dropout > 0)
+
+    def greedy(self, questions: list[Question], name: str | None, tokens: int) -> list[str | None]:
+        """Closed-book greedy answers under an adapter; None for an answer that was cut."""
+        self.engine.model.eval()
+        prompts = [self.engine.chat.prompt(closed_book(q.text)) for q in questions]
+        how = Decoding(max_new_tokens=tokens, batch_rows=self.recipe.engine.batch_rows)
+        with self.engine.using(name):
+            rows = self.engine.sample(prompts, how, seed=0)
+        return [self.engine.chat.text(r[0].ids) if r[0].finished else None for r in rows]
+
+    def recall(self) -> float:
+        """Share of the units' direct training questions that the student answers rightly."""
+        questions = [q for u in self.spec.units for q in direct_questions(u)]
+        answers = self.greedy(questions, STUDENT, _RECALL_TOKENS)
+        right = [a is not None and is_right(q, a) for q, a in zip(questions, answers, strict=True)]
+        return sum(right) / len(right) if right else 0.0
+
+
+def direct_questions(unit: EditUnit) -> list[Question]:
+    """The plain training questions for the edited fact."""
+    return [q for q in unit.asked(Use.TRAIN) if q.kind is QuestionKind.DIRECT]
+
+
+def train(directory: Path, spec: JobSpec, listener: Listener | None) -> Path:
+    """Run the job's method and publish its adapter; the folder. Raises TrainerError."""
+    from trainer.methods import run_method
+
+    settings = spec.recipe.engine
+    engine = TransformersEngine.load(
+        spec.base,
+        device=settings.device or None,
+        threads=settings.threads or None,
+        dtype=settings.dtype,
+        quantization=settings.quantization,
+        attention=settings.attention,
+        batch_rows=settings.batch_rows,
+    )
+    parent = Path(spec.parent_adapter) if spec.parent_adapter else None
+    attach_student(engine, spec.recipe, parent, spec.seed)
+    store = CheckpointStore(directory, spec.digest)
+    journal = Journal(directory, listener)
+    session = Session(directory, spec, engine, journal, store, store.latest())
+    if session.resume:
+        load_student_state(engine, session.resume.student)
+        session.metrics.update(session.resume.state["metrics"])
+        journal.rewind_metrics(session.resume.metrics_bytes)
+    run_method(session)
+    if spec.recipe.method != "none":
+        session.metrics["recall_of_direct_questions"] = round(session.recall(), 4)
+        journal.metric(stage="end", **session.metrics)
+    journal.progress("publish", 1, 1)
+    adapter = publish(directory, spec, engine, session.metrics)
+    store.clear()
+    return adapter
