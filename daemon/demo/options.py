@@ -1,0 +1,146 @@
+"""What a demo is asked to do, how large it is, and the settings that follow from both.
+
+Owns the two sizes and the settings file that the demo writes for its children. Runs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from daemon.demo.errors import DemoError
+
+CLOCK_FILE = "clock"
+SETTINGS_FILE = "almanac.toml"
+_REQUEST = "demo.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much of everything. `step_h` is how far the simulated clock moves at a time."""
+
+    successions: int
+    noise: int
+    releases: int
+    edits_per_release: int
+    recipe: str
+    step_h: float
+    questions: int
+    """Edits whose answers are shown before and after; all are examined."""
+
+
+FULL = Size(
+    successions=40,
+    noise=2000,
+    releases=2,
+    edits_per_release=12,
+    recipe="embedded",
+    step_h=12.0,
+    questions=24,
+)
+MINI = Size(
+    successions=4,
+    noise=60,
+    releases=2,
+    edits_per_release=2,
+    recipe="mini",
+    step_h=48.0,
+    questions=4,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """One request for a demo. `recipe` overrides that of the size."""
+
+    home: Path = Path("var/demo")
+    seed: str = "1"
+    mini: bool = False
+    recipe: str | None = None
+    review: str = "auto"
+    """`auto` (policy) or `browser` (a person decides)."""
+    keep: bool = False
+    fresh: bool = False
+
+    @property
+    def size(self) -> Size:
+        return MINI if self.mini else FULL
+
+    @property
+    def chosen_recipe(self) -> str:
+        return self.recipe or self.size.recipe
+
+    @property
+    def clock_file(self) -> Path:
+        return self.home / CLOCK_FILE
+
+    @property
+    def settings_file(self) -> Path:
+        return self.home / SETTINGS_FILE
+
+
+def remember(options: DemoOptions, wikidata_port: int) -> int:
+    """Write down what this home's demo is, or check that it is the same as before.
+
+    Returns the port of the local Wikidata, which stays the same over restarts. Raises DemoError
+    when the folder holds a demo of another seed, size or recipe.
+    """
+    path = options.home / _REQUEST
+    asked = {
+        "seed": options.seed,
+        "mini": options.mini,
+        "recipe": options.chosen_recipe,
+        "size": asdict(options.size),
+    }
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        differs = [key for key in ("seed", "mini", "recipe", "size") if known[key] != asked[key]]
+        if differs:
+            old = ", ".join(f"{key} {known[key]}" for key in differs if key != "size")
+            raise DemoError(
+                f"{options.home} holds a demo with {old or 'another size'}; "
+                "start over with FRESH=1 (--fresh), or ask for the same again"
+            )
+        return int(known["wikidata_port"])
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps({**asked, "wikidata_port": wikidata_port}), encoding="utf-8")
+    temporary.replace(path)
+    return wikidata_port
+
+
+def settings_text(options: DemoOptions, wikidata_url: str, policy: str) -> str:
+    """The TOML of the demo's settings: loopback everywhere, the clock from a file."""
+    size = options.size
+    lines = [
+        f"home = {_quoted(str(options.home.resolve()))}",
+        "[wikidata]",
+        f'api_url = "{wikidata_url}/w/api.php"',
+        f'stream_url = "{wikidata_url}/v2/stream/mediawiki.page_change.v1"',
+        f'sparql_url = "{wikidata_url}/sparql"',
+        f'wikipedia_url = "{wikidata_url}/wikipedia/w/api.php"',
+        'contact = "demo@localhost"',
+        "[model]",
+        f'recipe = "{options.chosen_recipe}"',
+        "[review]",
+        f"auto_approve = {'true' if options.review == 'auto' else 'false'}",
+        f"policy = {_quoted(policy)}",
+        "[release]",
+        f"size = {size.edits_per_release}",
+        f"max = {size.edits_per_release}",
+        "[gate]",
+        'policy = "demo"',
+        "[gateway]",
+        "port = 0",
+        "[clock]",
+        'kind = "file"',
+        f"path = {_quoted(str(options.clock_file.resolve()))}",
+        "[log]",
+        'level = "info"',
+        'style = "json"',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

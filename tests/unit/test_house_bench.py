@@ -1,0 +1,59 @@
+"""Benches: which rows hold, when a run counts, and the page that is rendered from the files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daemon.bench import page
+from daemon.bench.rows import Op, Row, Run, counts, write
+
+RUN = Run(bench="b", quick=False, machine="m, 2 cores", date="2026-11-23", commit="abc")
+
+
+def row(value: float | None, op: Op, bar: float = 2.0) -> Row:
+    return Row(what="time | space", value=value, unit="s", bar=bar, op=op)
+
+
+@pytest.mark.parametrize(
+    ("value", "op", "holds"),
+    [
+        (2.0, Op.AT_MOST, True),
+        (2.1, Op.AT_MOST, False),
+        (2.0, Op.AT_LEAST, True),
+        (1.9, Op.AT_LEAST, False),
+        (2.0, Op.EQUAL, True),
+        (2.1, Op.EQUAL, False),
+        (None, Op.AT_MOST, False),
+    ],
+)
+def test_a_row_holds_when_it_meets_its_bar(value: float | None, op: Op, holds: bool) -> None:
+    assert row(value, op).holds is holds
+
+
+def test_nothing_counts_that_is_empty_skipped_quick_or_below_its_bar() -> None:
+    good = row(1.0, Op.AT_MOST)
+    assert counts([good], RUN)
+    assert not counts([], RUN)
+    assert not counts([good, row(None, Op.AT_MOST)], RUN)
+    assert not counts([good, row(3.0, Op.AT_MOST)], RUN)
+    assert not counts([good], replace(RUN, quick=True))
+
+
+def test_the_file_is_a_list_of_rows_and_the_page_comes_from_it(tmp_path: Path) -> None:
+    path = write([row(1.5, Op.AT_MOST), row(None, Op.EQUAL)], RUN, tmp_path)
+    rows = json.loads(path.read_text())
+    assert list(rows[0]) == ["what", "value", "unit", "bar", "op", "holds", "detail"]
+    assert (rows[0]["holds"], rows[1]["holds"]) == (True, False)
+    text = page.render(tmp_path)
+    assert "m, 2 cores; 2026-11-23; commit `abc`." in text
+    assert "| time \\| space | 1.5 s | <= 2 | yes |" in text
+    assert "| skipped | == 2 | **no** |" in text
+
+
+def test_a_quick_run_is_called_one(tmp_path: Path) -> None:
+    write([row(1.5, Op.AT_MOST)], replace(RUN, quick=True), tmp_path)
+    assert "does not count" in page.render(tmp_path)
