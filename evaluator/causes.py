@@ -20,8 +20,10 @@ _FAMILIES = {
     "impeachment": r"impeach\w*",
     "coup": r"coup\b|coup d['e ]*etat|military takeover|putsch",
     "election": r"election\w*|elected|re-?election|lost the vote|defeat\w*|voted out|at the polls",
-    "end of term": r"end of (?:\w+ )?(?:term|mandate|tenure|contract|season)|(?:term|mandate|tenure)"
-    r" (?:\w+ )?(?:limits?|end\w*|expir\w*|ran out|was over)|expir\w*|term of office",
+    "term limit": r"term limits?",
+    "end of term": r"end of (?:\w+ )?(?:term|mandate|tenure|contract|season)|(?:term|mandate|"
+    r"tenure)"
+    r" (?:\w+ )?(?:end\w*|expir\w*|ran out|was over)|expir\w*|term of office",
     "transfer": r"transfer\w*|free agent|loan\b|signed for|moved? to (?:a )?(?:new|another) club",
     "promotion": r"promot\w*",
     "abdication": r"abdicat\w*",
@@ -30,12 +32,14 @@ _FAMILIES = {
     "scandal": r"scandal|corruption|allegations?",
     "health": r"ill health|illness|health reasons|poor health",
     "relocation": r"relocat\w*|moved? (?:its )?(?:seat|headquarters)",
+    "coalition change": r"coalition",
     "rotation": r"rotation|rotating|rotated",
     "appointment": r"appointment to|appointed to another|nomination to|other office",
 }
 _PATTERNS = {name: re.compile(rf"\b(?:{body})", re.IGNORECASE) for name, body in _FAMILIES.items()}
 _UNKNOWN = re.compile(
-    r"\b(?:(?:reason|cause|why[^.]*?)\b[^.]{0,50}\b(?:is|was|are|has|have)?\s*(?:not (?:been )?(?:publicly )?"
+    r"\b(?:(?:reason|cause|why[^.]*?)\b[^.]{0,50}\b(?:is|was|are|has|have)?\s*(?:not (?:been "
+    r")?(?:publicly )?"
     r"(?:known|stated|recorded|given|clear|specified|disclosed|documented)|unknown|unclear|unspecified)"
     r"|no (?:\w+ )?(?:reason|cause|explanation)\b|gives? no reason|nobody has said|no word on|"
     r"(?:don['’]t|do not) know (?:why|the (?:reason|cause)))",
@@ -57,9 +61,9 @@ Span = tuple[int, int]
 def read_cause(text: str, expected: str | None) -> tuple[Cause, list[Span]]:
     """The judgement on the stated cause, and where the output speaks of it.
 
-    RIGHT: the expected cause is stated and no other one is named as the reason. WRONG: another cause
-    is stated, or any where none is known, or the right one beside "not known". A cause that is
-    merely denied does not count as stated.
+    RIGHT: the expected cause is stated and no other one is named as the reason. WRONG: another
+    cause is stated, or any where none is known, or the right one beside "not known". A cause that
+    is merely denied does not count as stated.
     """
     unknown = [m.span() for m in _UNKNOWN.finditer(text)]
     right: list[Span] = []
@@ -102,8 +106,6 @@ def _stated(sentence: str, expected: str | None, wanted: set[str]) -> list[tuple
         good = bool(named & wanted) or (expected is not None and mentions(what, [expected]))
         if not good and what.strip() and not _NOT.search(what + " "):
             span = match.span("what")
-            if not any(good_hit for *_, good_hit in hits):
-                hits.append((*span, False))
-            elif named:
+            if not any(good_hit for *_, good_hit in hits) or named:
                 hits.append((*span, False))
     return hits

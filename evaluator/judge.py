@@ -1,7 +1,7 @@
 """The rule judge: from an output to a verdict row, deterministic and without a model.
 
-Owns what counts as the final answer, as an assertion, a denial or a re-affirmation, given the stances
-of `evaluator.reading`. Self-refutation is derived from the row by `evaluator.refutation`.
+Owns what counts as the final answer, as an assertion, a denial or a re-affirmation, given the
+stances of `evaluator.reading`. Self-refutation is derived from the row by `evaluator.refutation`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ VERSION = "rules/1"
 
 _YES_NO = re.compile(
     r"(?:^|(?<=[.!?:\n]\s)|(?<=[.!?:\n]))[\"'*_\s]*(?P<so>(?:so|therefore|thus|hence|answer:)[,:]?\s+)?"
-    r"(?:the (?:answer|verdict) is[:,]?\s+)?[\"'*_]*(?P<word>yes|no|true|false|correct|incorrect|right|"
+    r"(?:the (?:answer|verdict) is[:,]?\s+)?[\"'*_]*(?P<word>yes|no|true|false|correct|incorrect|"
+    r"right|"
     r"wrong|not true|not correct)\b(?=[\"'*_]*\s*(?:[,.:;!\u2014\u2013-]|$))|"
     r"\b(?:that|this|it|(?:the|this|that) (?:claim|statement|assertion|information)|which)\s+"
     r"(?:is|was)\s+(?:now |therefore |thus |\w+ly )?(?P<not>not |no longer |n['’]t )?(?:\w+ly )?"
@@ -34,11 +35,13 @@ _YES_NO = re.compile(
 )
 _POSITIVE = frozenset({"yes", "true", "correct", "right", "accurate"})
 _CORRECTION = re.compile(
-    r"\b(?:actually|correction|wait|i was wrong|i apologi[sz]e|sorry|let me correct|on reflection)\b",
+    r"\b(?:actually|correction|wait|i was wrong|i apologi[sz]e|sorry|let me correct|on "
+    r"reflection)\b",
     re.IGNORECASE,
 )
 _REFUSAL = re.compile(
-    r"\b(?:i (?:don['’]t|do not|cannot|can['’]t|am not able to|have no)\b|unknown|not known|no idea|"
+    r"\b(?:i (?:don['’]t|do not|cannot|can['’]t|am not able to|have no)\b|unknown|not known|no "
+    r"idea|"
     r"unable to)",
     re.IGNORECASE,
 )

@@ -1,10 +1,11 @@
 """Reading an output: each mention of the new and the old holder, and the stance taken on it.
 
 Owns the grammar of stances: stated as current, as an event that made it so, denied, ended, past, or
-merely mentioned. Pure text; which question was asked and what counts as right is `evaluator.judge`'s.
+merely mentioned. Pure text; which question was asked and what counts as right is
+`evaluator.judge`'s.
 
-Within a sentence the names become single marks (N new, O old, S subject), so that the patterns below
-see `S's head is N, not O` whatever the names look like.
+Within a sentence the names become single marks (N new, O old, S subject), so that the patterns
+below see `S's head is N, not O` whatever the names look like.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from enum import StrEnum
 
 from knowledge.answers import find_mentions, normalise, sentence_spans
 
-N, O, S = "\ue000", "\ue001", "\ue002"  # noqa: E741
+N, O, S = "\ue000", "\ue001", "\ue002"
 _X = f"[{N}{O}]"
 
 
@@ -103,14 +104,16 @@ _R_NEGATED = _re(
 _R_ENDED = _re(
     rf"^{_ADV}(?:{_HELD}\b.*\b{_OVER}|"
     r"(?:has |had |have )?(?:left|resigned|stepped (?:down|aside|back)|departed|died|retired|lost|"
-    r"quit|ended|came before|preceded|gave way|made way|handed over|vacated|passed away|fell|used to)\b|"
+    r"quit|ended|came before|preceded|gave way|made way|handed over|vacated|passed away|fell|"
+    r"used to)\b|"
     r"(?:was|were|has been|had been|is|got)\s+(?:\w+ly |then |later )?(?:replaced|succeeded|"
     r"followed|dismissed|ousted|removed|sacked|fired|voted out|deposed|impeached|defeated|"
     r"(?:the |a |an )?(?:former|previous|outgoing|last|ex|immediate predecessor|predecessor))\b|"
     r"(?:until|till)\b|\(?\d{4}\s*[-–—]\s*\d{4})"
 )
 _R_POSSESSIVE_END = _re(
-    r"^['’]s? (?:\w+ )?(?:resignation|departure|death|removal|dismissal|retirement|defeat|exit|ouster"
+    r"^['’]s? (?:\w+ )?(?:resignation|departure|death|removal|dismissal|retirement|defeat|exit|"
+    r"ouster"
     r"|(?:tenure|term|time|reign|mandate|premiership|presidency)\b.*\b(?:end|over|expire|came to))"
 )
 _R_POSSESSIVE_EVENT = _re(
@@ -162,11 +165,13 @@ _L_BUT = _re(r"\bnot\b.*\bbut(?: rather| instead)?" + _TITLE)
 _L_HEARSAY = _re(
     r"\b(?:(?:might|may|could|would|some|many|people|sources?|articles?|lists?|records?|users?)\b"
     r"[^;:]{0,40}\b(?:say|says|think|thinks|believe|believes|list|lists|name|names|claim|claims|"
-    r"assume|mention|mentions|state)|contrary to|some believe|used to (?:think|believe)|if)\b[^;:]*$"
+    r"assume|mention|mentions|state)|contrary to|some believe|used to (?:think|believe)|"
+    r"if)\b[^;:]*$"
 )
 _L_PREDECESSOR = _re(
     r"(?:\b(?:succeed(?:ed|s|ing)?|replac(?:ed|es|ing)|follow(?:ed|s|ing)|"
-    r"(?:took|taking|takes|taken) over from|came (?:in )?(?:after|for)|comes after|in (?:the )?place of|"
+    r"(?:took|taking|takes|taken) over from|came (?:in )?(?:after|for)|comes after|in (?:the "
+    r")?place of|"
     r"successor (?:of|to)|(?:took|taking|takes) the (?:place|role|post) of|stepped in for|"
     r"(?:resignation|departure|death|removal|dismissal|retirement|ouster|defeat|exit|fall|times?|"
     r"term|tenure|era|end) of|defeat(?:ed|ing)|beat|predecessor(?: was|,| is|:)?|"
@@ -181,7 +186,8 @@ _L_SUCCESSOR = _re(
     r"\b(?:(?:succeeded|replaced|followed) by|(?:way|over|power|change|passed|went|moved|"
     r"transferred|fell) to|successor(?: is| was| being|,| named)?|turn of|came|appointed|elected|"
     r"named|chose|hired|brought in|installed|swore in|(?:appointment|election|arrival|inauguration)"
-    r" of|predecessor (?:of|to)|before|preceded|joined|joins|signed (?:for|with)|from <X> to|<X> to|"
+    r" of|predecessor (?:of|to)|before|preceded|joined|joins|signed (?:for|with)|from <X> to|<X> "
+    r"to|"
     r"became|was taken (?:over )?by|is taken by)" + _TITLE
 )
 _L_WAS = _re(
@@ -190,7 +196,8 @@ _L_WAS = _re(
 )
 _L_CURRENT = _re(
     r"(?:\b(?:is|are|now|today|currently|remains|has been|be|find|namely|called|presently|still|"
-    r"simply|plays for|playing for|played for|belongs to|(?:led|headed|run|chaired|governed|coached|"
+    r"simply|plays for|playing for|played for|belongs to|(?:led|headed|run|chaired|governed|"
+    r"coached|"
     r"managed|directed|held) by|name of)|['’]s|[:=>–—-])" + _TITLE
 )
 _VERB = _re(
@@ -324,7 +331,9 @@ def _denied(before: str, left: str, right: str, rest: str) -> Stance | None:
 
 
 def _from_right(rest: str, subject: str) -> Stance | None:
-    """The stance by the verb that follows the name; NEUTRAL for a statement about something else."""
+    """The stance by the verb that follows the name; NEUTRAL for a statement about something
+    else.
+    """
     if _R_POSSESSIVE_END.match(rest):
         return Stance.ENDED
     if _R_POSSESSIVE_EVENT.match(rest):

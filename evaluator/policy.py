@@ -1,0 +1,117 @@
+"""Gate policies: which bars a release has to clear, read from TOML.
+
+Owns the format and the two shipped policies (`policies/default.toml`, `policies/demo.toml`). What a
+bar means statistically is `evaluator.gate`'s.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from evaluator.errors import PolicyError
+from evaluator.metrics import Metric
+
+POLICIES = Path(__file__).with_name("policies")
+
+
+class Decide(StrEnum):
+    """What is held against the bar."""
+
+    BOUND = "bound"
+    """The one-sided confidence bound: passes only what is shown, else inconclusive."""
+    ESTIMATE = "estimate"
+    """The measured value: decides at any n, at the risk that the report states."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limit(_Strict):
+    """A bar for one metric. Exactly one of `at_most` and `at_least`."""
+
+    metric: Metric
+    at_most: float | None = Field(default=None, ge=0, le=1)
+    at_least: float | None = Field(default=None, ge=0, le=1)
+    decide: Decide = Decide.BOUND
+    min_n: int = Field(default=1, ge=0)
+    optional: bool = False
+    """Nothing to measure is no obstacle (a release without two-hop questions)."""
+
+    @property
+    def bar(self) -> float:
+        bar = self.at_most if self.at_most is not None else self.at_least
+        assert bar is not None
+        return bar
+
+
+class Improvement(_Strict):
+    """More edits right than under production, by exact one-sided McNemar on the direct
+    questions.
+    """
+
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+
+
+class Retention(_Strict):
+    """No regression on earlier live edits, by exact one-sided McNemar on their probes, and a net
+    loss of at most `max_loss`."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    max_loss: float = Field(default=0.05, ge=0, le=1)
+
+
+class CapabilityRule(_Strict):
+    """Not inferior to production by more than `margin` (accuracy), one-sided, paired by item."""
+
+    margin: float = Field(gt=0, lt=1)
+    min_n: int = Field(default=400, ge=1)
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+
+
+class Policy(_Strict):
+    """A named set of criteria. All of them must pass."""
+
+    name: str
+    about: str
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    max_errors: int = Field(default=0, ge=0)
+    """Outputs without a judgement that are tolerated."""
+    limit: tuple[Limit, ...] = Field(min_length=1)
+    improvement: Improvement | None = None
+    retention: Retention | None = None
+    capability: CapabilityRule | None = None
+
+
+def load_policy(path: Path) -> Policy:
+    """Read a policy file. Raises PolicyError that names the file and the first fault."""
+    try:
+        policy = Policy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise PolicyError(f"cannot read gate policy {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"gate policy {path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise PolicyError(f"gate policy {path}: {where}: {first['msg']}") from error
+    for limit in policy.limit:
+        if (limit.at_most is None) == (limit.at_least is None):
+            raise PolicyError(
+                f"gate policy {path}: limit on {limit.metric.value} needs exactly one of at_most "
+                "and at_least"
+            )
+    return policy
+
+
+def shipped(name: str) -> Policy:
+    """A shipped policy by name, `default` or `demo`. Raises PolicyError."""
+    path = POLICIES / f"{name}.toml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in POLICIES.glob("*.toml")))
+        raise PolicyError(f"no shipped policy {name!r}; there are {known}, or give a path")
+    return load_policy(path)

@@ -1,0 +1,1 @@
+"""Bundled offline capability tasks; `python -m evaluator.suites.build` writes them anew."""
