@@ -75,7 +75,9 @@ class Faults:
             return PlainTextResponse(text, 429, {"Retry-After": "1"})
         if self.unavailable:
             self.unavailable -= 1
-            text = "upstream connect error or disconnect/reset before headers. reset reason: overflow"
+            text = (
+                "upstream connect error or disconnect/reset before headers. reset reason: overflow"
+            )
             return PlainTextResponse(text, 503, {"Retry-After": "0.5"})
         return None
 

@@ -78,6 +78,7 @@ class Timeline:
         key = (step.truth.story, step.item)
         history = self._before.setdefault(key, [head])
         comment, content = step.comment, None
+        good: Edit | None = None
         if step.restores is not None:
             good = history[min(step.restores, len(history) - 1)]
             if head is None or good is None or good.sha1 == head.sha1:
@@ -91,7 +92,7 @@ class Timeline:
             if head and content == head.content:
                 return
         made = self._made(step, head, comment, content)
-        if step.restores is not None:
+        if good:
             self._mark_reverted(key, good, made)
         self._of_story[key].append(len(self._edits))
         self._edits.append(made)
@@ -135,9 +136,9 @@ class Timeline:
             self._revision += 1
         return self._revision
 
-    def _mark_reverted(self, key: tuple[int, str], good: Edit | None, by: Edit) -> None:
+    def _mark_reverted(self, key: tuple[int, str], good: Edit, by: Edit) -> None:
         """Everything of the story after the restored revision is undone by this edit."""
         for index in self._of_story[key]:
             edit = self._edits[index]
-            if good and edit.revision > good.revision and edit.reverted_at is None:
+            if edit.revision > good.revision and edit.reverted_at is None:
                 self._edits[index] = dataclasses.replace(edit, reverted_at=by.time)
