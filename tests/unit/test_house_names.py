@@ -33,7 +33,9 @@ def test_a_package_resolves_to_this_checkout(name: str, root: Path) -> None:
 
 
 def test_no_namesake_is_a_dependency(root: Path) -> None:
-    pinned = {line.split("==")[0].strip().lower() for line in (root / "constraints.txt").open()}
+    pinned = {
+        line.split("==")[0].lower() for line in (root / "constraints.txt").read_text().splitlines()
+    }
     assert not pinned.intersection(NAMESAKES)
 
 
