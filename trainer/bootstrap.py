@@ -184,7 +184,8 @@ def teacher_prompt(session: Session, unit: EditUnit, question: Question) -> tupl
 
 def _passes(session: Session, question: Question, answer: Completion) -> bool:
     text = session.engine.chat.text(answer.ids)
-    return flaw_of(question, text, finished=answer.finished) is None
+    limit = session.recipe.sampling.repetition_limit
+    return flaw_of(question, text, finished=answer.finished, limit=limit) is None
 
 
 def _clean(
@@ -198,7 +199,8 @@ def _clean(
     kept: list[_Candidate] = []
     for completion in completions:
         text = session.engine.chat.text(completion.ids)
-        flaw = flaw_of(question, text, finished=completion.finished)
+        limit = session.recipe.sampling.repetition_limit
+        flaw = flaw_of(question, text, finished=completion.finished, limit=limit)
         if flaw is None and session.recipe.sampling.deduplicate and normalise(text) in seen:
             flaw = Flaw.DUPLICATE
         counts["sampled"] += 1

@@ -47,6 +47,7 @@ _UNKNOWN = re.compile(
 _VERDICT = re.compile(
     r"\b(yes|no|true|false|correct|incorrect|right|wrong)\b(?=\s*[,.:;!]|\s*$)", re.IGNORECASE
 )
+_WINDOW_WORDS = 48
 _YES = frozenset({"yes", "true", "correct", "right"})
 _NAMED_STYLES = frozenset({QuestionKind.EXPLAIN, QuestionKind.CHECK, QuestionKind.WHY})
 
@@ -102,24 +103,27 @@ def part_flaw(question: Question, text: str) -> Flaw | None:
     return None
 
 
-def style_flaw(text: str, *, finished: bool, window: int = 48, limit: float = 0.15) -> Flaw | None:
-    """Whether the text is cut, empty, repetitive, hedged, or speaks of its hidden context."""
+def style_flaw(text: str, *, finished: bool, limit: float = 0.6) -> Flaw | None:
+    """Whether the text is cut, empty, repetitive, hedged, or speaks of its hidden context.
+
+    `limit` is the highest `repetition` of its words.
+    """
     if not finished:
         return Flaw.UNFINISHED
     words = text.split()
     if not words:
         return Flaw.EMPTY
-    if len(words) > 12 and repetition(words, window) > limit:
+    if len(words) > 12 and repetition(words, _WINDOW_WORDS) > limit:
         return Flaw.REPETITION
     if _LEAK.search(text):
         return Flaw.LEAK
     return Flaw.HEDGE if _HEDGE.search(text) else None
 
 
-def flaw_of(question: Question, text: str, *, finished: bool) -> Flaw | None:
+def flaw_of(question: Question, text: str, *, finished: bool, limit: float = 0.6) -> Flaw | None:
     """The first flaw of a sample, None for one that may be learned from."""
     return (
-        style_flaw(text, finished=finished)
+        style_flaw(text, finished=finished, limit=limit)
         or answer_flaw(question, text)
         or part_flaw(question, text)
     )

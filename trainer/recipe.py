@@ -62,6 +62,8 @@ class SamplingSettings(_Section):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_new_tokens: Positive = 96
+    repetition_limit: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Highest share of repeated 3-grams among the last 48 words."""
     deduplicate: bool = True
     score: Literal["margin", "confidence", "none"] = "margin"
     """How survivors are ranked: log p(text) - log p(text with the old answer), closed book; or the
@@ -143,7 +145,7 @@ class DistilSettings(_Section):
     """What counts alike in the loss: each rollout, or each token (then long ones weigh more)."""
     importance_cap: Annotated[float, Field(gt=0)] = 2.0
     repetition_window: Positive = 48
-    repetition_limit: Annotated[float, Field(ge=0, le=1)] = 0.15
+    repetition_limit: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Highest share of repeated 3-grams among the last `repetition_window` tokens."""
     mask_truncated: bool = True
     optim: OptimSettings

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from knowledge.model import Chat, Generation, Likelihood, Sampling
 from trainer.engines.cache import right_pad
@@ -68,6 +69,7 @@ class TransformersEngine:
         digest = base_digest(path)
         target = device or ("cuda" if torch.cuda.is_available() else "cpu")
         options = _load_options(dtype, quantization, attention)
+        disable_progress_bar()  # callers show their own progress
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(path), padding_side="left")
             model = AutoModelForCausalLM.from_pretrained(str(path), **options)
