@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from daemon.errors import BlobError
 
@@ -51,6 +52,20 @@ def digest_of_files(paths: list[Path], root: Path) -> str:
 def hash_file(path: Path) -> str:
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """Where an adapter comes from, as its trainer wrote it; empty when it wrote nothing."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BlobError(f"{path} is no JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise BlobError(f"{path} holds no object")
+    return data
 
 
 def _check_config(path: Path) -> None:

@@ -47,9 +47,7 @@ class Blobs:
         try:
             for source in sources:
                 _copy_durably(source, scratch / source.name)
-            files = files_of(
-                scratch
-            )  # what is named is what was copied, not what may have moved on
+            files = files_of(scratch)  # named by what was copied
             digest = digest_of_files(files, scratch)
             size = sum(path.stat().st_size for path in files)
             _flush_folder(scratch)

@@ -36,9 +36,8 @@ def broken_at(events: Sequence[AliasEventRow]) -> int | None:
 
     `events` is the history of one alias in order.
     """
-    previous, generation = GENESIS, 0
-    for event in events:
-        generation += 1
+    previous = GENESIS
+    for generation, event in enumerate(events, start=1):
         if (
             event.generation != generation
             or event.previous_hash != previous

@@ -49,8 +49,8 @@ def align(
 ) -> None:
     """Bring releases and changes in line with production at `digest`.
 
-    Edits of its lineage are live (or retracted, by a later edit of it); edits of other releases that
-    were live are batched again: taught, but not in production.
+    Edits of its lineage are live (or retracted, by a later edit of it); edits of other releases
+    that were live are batched again: taught, but not in production.
     """
     releases = [a.release_id for a in lineage(session, digest) if a.release_id is not None]
     taught: set[int] = set()

@@ -94,6 +94,12 @@ class Releases:
                 report_path=verdict.report_path if verdict else None,
             )
 
+    def standing(self) -> Release | None:
+        """The release that stands before production, if one does."""
+        with self._database.read() as session:
+            row = open_release(session)
+            return _release(session, row) if row else None
+
     def ready(self) -> int:
         """Approved edits that the next release could hold."""
         with self._database.read() as session:
@@ -111,8 +117,8 @@ class Releases:
             standing = open_release(session)
             if standing is not None:
                 raise Conflict(
-                    f"release {standing.id} is {standing.state}; the next one starts from its adapter, "
-                    "so wait for it, or discard it"
+                    f"release {standing.id} is {standing.state}; the next one starts from its "
+                    "adapter, so wait for it, or discard it"
                 )
             chosen = _batchable(session)[:at_most]
             if len(chosen) < max(at_least, 1):

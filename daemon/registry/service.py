@@ -19,6 +19,7 @@ from sqlmodel import Session, col, func, select
 from daemon.clock import Clock
 from daemon.errors import Conflict, NotFound, NotPromotable
 from daemon.registry import history
+from daemon.registry.adapters import manifest_of
 from daemon.registry.blobs import Blobs
 from daemon.registry.lineage import align, lineage, live_units_of, units_of_release
 from daemon.store.engine import Database
@@ -76,8 +77,13 @@ class Registry:
         release: int | None = None,
         manifest: dict[str, Any] | None = None,
     ) -> Version:
-        """Store the adapter in `folder` and give it the next number. Harmless when repeated."""
+        """Store the adapter in `folder` and give it the next number. Harmless when repeated.
+
+        `manifest` defaults to the `manifest.json` in the folder.
+        """
         blob = self._blobs.add(folder)
+        if manifest is None:
+            manifest = manifest_of(blob.path)
         with self._database.write() as session:
             row = session.get(AdapterRow, blob.digest)
             if row is None:
@@ -89,7 +95,7 @@ class Registry:
                     release_id=release,
                     base_model=base_model,
                     size_bytes=blob.size_bytes,
-                    manifest=manifest or {},
+                    manifest=manifest,
                     created_at=self._clock.now(),
                 )
                 session.add(row)
@@ -138,7 +144,7 @@ class Registry:
         return self._blobs.path(digest)
 
     def verify(self, digest: str) -> Path:
-        """Hash the files again; their folder. Raises NotFound, or BlobError when they are altered."""
+        """Hash the files again; their folder. Raises NotFound, or BlobError for altered files."""
         self.path_of(digest)
         return self._blobs.verify(digest)
 
@@ -151,6 +157,11 @@ class Registry:
         with self._database.read() as session:
             row = session.get(AdapterRow, digest) if digest else None
             return units_of_release(session, row.release_id) if row and row.release_id else []
+
+    def units_of_release(self, release_id: int) -> list[EditUnit]:
+        """The frozen units of a release, in the order of its batch."""
+        with self._database.read() as session:
+            return units_of_release(session, release_id)
 
     def live_units(self, digest: str | None) -> list[EditUnit]:
         """All that the version was taught, over its lineage, without what was superseded."""
@@ -194,7 +205,7 @@ class Registry:
     # -- aliases ----------------------------------------------------------------------------------
 
     def current(self, alias: str = PRODUCTION) -> tuple[int, str | None]:
-        """(generation, digest) of an alias; one that never moved is at (0, None), the base model."""
+        """(generation, digest) of an alias; one that never moved is at (0, None): the base."""
         with self._database.read() as session:
             row = session.get(AliasRow, alias)
             return (row.generation, row.digest) if row else (0, None)
@@ -270,7 +281,7 @@ class Registry:
             wanted = stack[-2]
         elif wanted is not None and wanted not in served:
             raise NotPromotable(
-                f"version {to} never served under {alias}; a rollback only goes back. Promote it instead"
+                f"version {to} never served under {alias}; a rollback only goes back"
             )
         if wanted is not None:
             self.verify(wanted)

@@ -64,7 +64,7 @@ def load(path: Path) -> Policy:
 
 
 def decide(policy: Policy, unit: EditUnit, *, clean: bool, contested: bool) -> Decision:
-    """Whether the policy approves. `contested`: another difference of the same fact still settles."""
+    """Whether the policy approves. `contested`: another change of the fact still settles."""
     change = unit.change
     row = CATALOGUE.get(change.property)
     tier = row.tier.value if row else "unknown"

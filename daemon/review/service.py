@@ -32,7 +32,7 @@ _UNDOABLE = (ChangeState.APPROVED, ChangeState.REJECTED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One line of the queue. `digest` is what an approval must name; None before the first draft."""
+    """One line of the queue. An approval must name `digest`; None before the first draft."""
 
     id: int
     state: ChangeState
@@ -137,7 +137,7 @@ class ReviewService:
             return row is not None
 
     def claim(self, change_id: int, *, actor: str) -> dt.datetime:
-        """Take an item for a while; renews one's own claim. Raises Conflict when it is another's."""
+        """Take an item for a while, or renew the claim. Raises Conflict when it is another's."""
         with self._database.write() as session:
             row = self._in_queue(session, change_id, actor)
             until = self._clock.now() + dt.timedelta(seconds=self._lease_s)
@@ -157,15 +157,20 @@ class ReviewService:
     def approve(self, change_id: int, digest: str, *, actor: str, reason: str = "") -> None:
         """Approve the draft with this digest (a prefix of at least 8 characters will do).
 
-        Raises Conflict when the draft has changed since, or somebody else holds or decided the item.
+        Raises Conflict when the draft has changed since, or another holds or decided the item.
         """
         with self._database.write() as session:
             row = self._in_queue(session, change_id, actor)
             draft = _latest_drafts(session, [change_id])[change_id]
+            if not draft.unit["narrative"]:
+                raise Conflict(
+                    f"change {change_id} has no narrative, so there is nothing to teach; "
+                    "its findings say why. Reject it"
+                )
             if len(digest) < 8 or not draft.digest.startswith(digest):
                 raise Conflict(
-                    f"change {change_id} is now at draft {draft.digest[:12]} (version {draft.version}), "
-                    f"not {digest[:12]}; read it again, then decide"
+                    f"change {change_id} is now at draft {draft.digest[:12]} (version "
+                    f"{draft.version}), not {digest[:12]}; read it again, then decide"
                 )
             row.approved_digest = draft.digest
             self._decide(session, row, ChangeState.APPROVED, actor, reason or "approved")
@@ -184,8 +189,8 @@ class ReviewService:
             row = _change(session, change_id)
             if row.state not in _UNDOABLE:
                 raise Conflict(
-                    f"change {change_id} is {row.state}; a decision can be undone only until the edit is "
-                    "frozen into a release"
+                    f"change {change_id} is {row.state}; a decision can be undone only until "
+                    "the edit is frozen into a release"
                 )
             transition(
                 session,

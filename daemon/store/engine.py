@@ -115,7 +115,7 @@ class Database:
             if here is not None and here not in {s.revision for s in scripts.walk_revisions()}:
                 raise NewerDatabaseError(
                     f"the database is at schema {here}, which this Almanac does not know (newest: "
-                    f"is {head}); start the version of Almanac that wrote it, or name another database"
+                    f"{head}); start the version that wrote it, or name another database"
                 )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -55,7 +55,7 @@ class Row(SQLModel):
 
     @declared_attr.directive
     @classmethod
-    def __tablename__(cls) -> str:
+    def __tablename__(cls) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__.removesuffix("Row")).lower()
 
 

@@ -13,6 +13,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+QUEUED = "state IN ('detected','settling','settled','drafting','in_review','approved')"
+
 
 def upgrade() -> None:
     op.create_table(
@@ -59,19 +61,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("change", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_change_key"), ["key"], unique=False)
-        batch_op.create_index(batch_op.f("ix_change_slot"), ["slot"], unique=False)
+        batch_op.create_index("ix_change_key", ["key"], unique=False)
+        batch_op.create_index("ix_change_slot", ["slot"], unique=False)
         batch_op.create_index("ix_change_state_id", ["state", "id"], unique=False)
         batch_op.create_index(
             "uq_change_open_key",
             ["key"],
             unique=True,
-            sqlite_where=sa.text(
-                "state IN ('detected','settling','settled','drafting','in_review','approved')"
-            ),
-            postgresql_where=sa.text(
-                "state IN ('detected','settling','settled','drafting','in_review','approved')"
-            ),
+            sqlite_where=sa.text(QUEUED),
+            postgresql_where=sa.text(QUEUED),
         )
 
     op.create_table(
@@ -93,7 +91,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("item"),
     )
     with op.batch_alter_table("dirty", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_dirty_marked_at"), ["marked_at"], unique=False)
+        batch_op.create_index("ix_dirty_marked_at", ["marked_at"], unique=False)
 
     op.create_table(
         "dismissal",
@@ -107,8 +105,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("dismissal", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_dismissal_item"), ["item"], unique=False)
-        batch_op.create_index(batch_op.f("ix_dismissal_kind"), ["kind"], unique=False)
+        batch_op.create_index("ix_dismissal_item", ["item"], unique=False)
+        batch_op.create_index("ix_dismissal_kind", ["kind"], unique=False)
 
     op.create_table(
         "edit_verdict",
@@ -123,7 +121,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("item", "revision"),
     )
     with op.batch_alter_table("edit_verdict", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_edit_verdict_kind"), ["kind"], unique=False)
+        batch_op.create_index("ix_edit_verdict_kind", ["kind"], unique=False)
 
     op.create_table(
         "event",
@@ -176,7 +174,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("release", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_release_state"), ["state"], unique=False)
+        batch_op.create_index("ix_release_state", ["state"], unique=False)
 
     op.create_table(
         "watch_item",
@@ -189,9 +187,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("item"),
     )
     with op.batch_alter_table("watch_item", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_watch_item_look_again_at"), ["look_again_at"], unique=False
-        )
+        batch_op.create_index("ix_watch_item_look_again_at", ["look_again_at"], unique=False)
 
     op.create_table(
         "adapter",
@@ -229,9 +225,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key"),
     )
     with op.batch_alter_table("candidate", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_candidate_item"), ["item"], unique=False)
-        batch_op.create_index(batch_op.f("ix_candidate_slot"), ["slot"], unique=False)
-        batch_op.create_index(batch_op.f("ix_candidate_state"), ["state"], unique=False)
+        batch_op.create_index("ix_candidate_item", ["item"], unique=False)
+        batch_op.create_index("ix_candidate_slot", ["slot"], unique=False)
+        batch_op.create_index("ix_candidate_state", ["state"], unique=False)
 
     op.create_table(
         "draft",
@@ -254,8 +250,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("change_id", "version"),
     )
     with op.batch_alter_table("draft", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_draft_change_id"), ["change_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_draft_digest"), ["digest"], unique=False)
+        batch_op.create_index("ix_draft_change_id", ["change_id"], unique=False)
+        batch_op.create_index("ix_draft_digest", ["digest"], unique=False)
 
     op.create_table(
         "unit",
@@ -273,9 +269,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest"),
     )
     with op.batch_alter_table("unit", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_unit_change_id"), ["change_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_unit_id"), ["id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_unit_slot"), ["slot"], unique=False)
+        batch_op.create_index("ix_unit_change_id", ["change_id"], unique=False)
+        batch_op.create_index("ix_unit_id", ["id"], unique=False)
+        batch_op.create_index("ix_unit_slot", ["slot"], unique=False)
 
     op.create_table(
         "alias",
@@ -312,9 +308,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("evaluation", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_evaluation_adapter_digest"), ["adapter_digest"], unique=False
-        )
+        batch_op.create_index("ix_evaluation_adapter_digest", ["adapter_digest"], unique=False)
 
     op.create_table(
         "release_unit",

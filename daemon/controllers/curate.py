@@ -1,0 +1,188 @@
+"""Settled changes become proposals in the review queue.
+
+Owns claiming, committing and counting failures; the drafting itself is `agents.curate`. A run that
+a shutdown or a crash cut goes on where its checkpoint stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from langgraph.errors import GraphDrained
+from sqlmodel import Session, col, func, select
+
+from agents.curate import Proposal
+from agents.errors import Permanent
+from daemon.clock import Clock
+from daemon.controllers.failures import failed, is_due
+from daemon.errors import LeaseLost
+from daemon.store import leases
+from daemon.store.engine import Database
+from daemon.store.rows import ChangeRow, DraftRow
+from daemon.store.states import ChangeState, transition
+from knowledge import codec
+from knowledge.edits import EditKind
+from knowledge.facts import FactChange
+
+ACTOR = "curate"
+
+log = structlog.get_logger()
+
+
+class Proposer(Protocol):
+    """What the controller needs of `agents.curate.Curator`."""
+
+    async def propose(self, change: FactChange) -> Proposal: ...
+
+    async def forget(self, change_key: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    id: int
+    token: int
+    fact: FactChange
+    retraction: bool
+
+    @property
+    def resource(self) -> str:
+        return f"change:{self.id}"
+
+
+class CurateController:
+    """Drafts up to `batch` changes a step, side by side."""
+
+    def __init__(
+        self,
+        database: Database,
+        proposer: Proposer,
+        clock: Clock,
+        *,
+        owner: str,
+        lease_s: float,
+        attempts: int,
+        batch: int = 8,
+    ) -> None:
+        self._database = database
+        self._proposer = proposer
+        self._clock = clock
+        self._owner = owner
+        self._lease_s = lease_s
+        self._attempts = attempts
+        self._batch = batch
+
+    async def reconcile(self) -> int:
+        """Propose what is settled; the number of changes that moved on."""
+        claims = await self._database.writing(self._claim)
+        return sum(await asyncio.gather(*(self._propose(claim) for claim in claims)))
+
+    def _claim(self, session: Session) -> list[_Claim]:
+        rows = session.exec(
+            select(ChangeRow)
+            .where(col(ChangeRow.state).in_([ChangeState.SETTLED, ChangeState.DRAFTING]))
+            .order_by(col(ChangeRow.id))
+        ).all()
+        claims: list[_Claim] = []
+        for row in rows:
+            if len(claims) == self._batch:
+                break
+            assert row.id is not None
+            if not is_due(row):
+                continue
+            token = leases.acquire(session, f"change:{row.id}", self._owner, self._lease_s)
+            if token is None:
+                continue
+            if row.state == ChangeState.SETTLED:
+                now = self._clock.now()
+                transition(
+                    session, row, ChangeState.DRAFTING, actor=ACTOR, reason="claimed", now=now
+                )
+            fact = codec.from_data(FactChange, row.fact)
+            retraction = row.retracts is not None
+            claims.append(_Claim(id=row.id, token=token, fact=fact, retraction=retraction))
+        return claims
+
+    async def _propose(self, claim: _Claim) -> int:
+        try:
+            proposal = await self._proposer.propose(claim.fact)
+            await self._database.writing(lambda session: self._commit(session, claim, proposal))
+        except (GraphDrained, asyncio.CancelledError) as error:
+            await asyncio.shield(self._database.writing(lambda s: self._give_back(s, claim)))
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return 0
+        except LeaseLost as error:
+            log.info("curate.lease_lost", change_id=claim.id, reason=str(error))
+            return 0
+        except Exception as error:
+            log.warning("curate.failed", change_id=claim.id, reason=str(error))
+            return await self._failed(claim, error)
+        await self._proposer.forget(claim.fact.key)
+        return 1
+
+    def _commit(self, session: Session, claim: _Claim, proposal: Proposal) -> None:
+        leases.release(session, claim.resource, claim.token)
+        row = session.get(ChangeRow, claim.id)
+        if row is None or row.state != ChangeState.DRAFTING:
+            return  # withdrawn while it was drafted
+        unit = proposal.unit
+        if claim.retraction:
+            unit = dataclasses.replace(unit, kind=EditKind.RETRACTION)
+        last = session.exec(
+            select(func.max(DraftRow.version)).where(DraftRow.change_id == claim.id)
+        ).one()
+        draft = DraftRow(
+            change_id=claim.id,
+            version=(last or 0) + 1,
+            digest=unit.digest,
+            unit=codec.to_data(unit),
+            findings=[codec.to_data(finding) for finding in proposal.findings],
+            lineage=dict(proposal.lineage),
+            evidence=[evidence.id for evidence in proposal.evidence],
+            clean=proposal.clean,
+            author=unit.narrative.drafter if unit.narrative else ACTOR,
+            created_at=self._clock.now(),
+        )
+        session.add(draft)
+        open_findings = len(proposal.findings)
+        reason = f"draft {draft.version}, " + (
+            "all checks passed" if proposal.clean else f"{open_findings} findings open"
+        )
+        row.failures, row.not_before = 0, None
+        transition(
+            session,
+            row,
+            ChangeState.IN_REVIEW,
+            actor=ACTOR,
+            reason=reason,
+            now=self._clock.now(),
+            data={"digest": draft.digest},
+        )
+
+    def _give_back(self, session: Session, claim: _Claim) -> None:
+        leases.release(session, claim.resource, claim.token)
+
+    async def _failed(self, claim: _Claim, error: Exception) -> int:
+        def work(session: Session) -> int:
+            leases.release(session, claim.resource, claim.token)
+            row = session.get(ChangeRow, claim.id)
+            if row is None or row.state != ChangeState.DRAFTING:
+                return 0
+            return failed(
+                session,
+                row,
+                f"{type(error).__name__}: {error}",
+                actor=ACTOR,
+                now=self._clock.now(),
+                attempts=self._attempts,
+                final=isinstance(error, Permanent),
+            )
+
+        try:
+            return int(await self._database.writing(work))
+        except LeaseLost:
+            return 0

@@ -1,0 +1,138 @@
+"""A frozen release becomes an adapter in the registry, by a training job in a child process.
+
+Owns what goes into the job: units, replay of earlier live units, anchors that must not move. The
+job is planned from rows alone, so planning it again gives the same job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlmodel import Session
+
+from daemon.clock import Clock
+from daemon.config import Settings
+from daemon.controllers.stage import StageRunner
+from daemon.jobs.supervisor import Job
+from daemon.known_facts import KnownFacts
+from daemon.registry.service import Registry
+from daemon.store import leases
+from daemon.store.engine import Database
+from daemon.store.rows import ReleaseRow
+from daemon.store.states import ReleaseState, transition
+from knowledge.edits import EditUnit
+from knowledge.questions import Use
+from knowledge.world import World
+from trainer.job import ADAPTER, JobSpec, create_job
+
+ANCHORS_EACH = 2
+ANCHORS_UNRELATED = 24
+
+
+class TrainController:
+    """frozen -> training -> trained."""
+
+    actor = "train"
+    waiting = ReleaseState.FROZEN
+    working = ReleaseState.TRAINING
+
+    def __init__(
+        self,
+        runner: StageRunner,
+        database: Database,
+        registry: Registry,
+        clock: Clock,
+        settings: Settings,
+    ) -> None:
+        self._runner = runner
+        self._database = database
+        self._registry = registry
+        self._clock = clock
+        self._settings = settings
+
+    async def reconcile(self) -> int:
+        return await self._runner.step(self)
+
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    def job(self, release: ReleaseRow) -> Job:
+        name = f"train-{release.id:06d}-{release.batch_digest[:12]}"
+        folder = (self._settings.job_folder / name).resolve()
+        command = (sys.executable, "-m", "trainer", "run", str(folder))
+        return Job(folder=folder, command=command, result=ADAPTER)
+
+    async def prepare(self, release: ReleaseRow, job: Job) -> None:
+        spec = await asyncio.to_thread(self._plan, release)
+        job.folder.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(create_job, job.folder, spec)
+
+    def begin(self, session: Session, release: ReleaseRow) -> None:
+        now = self._clock.now()
+        transition(
+            session, release, self.working, actor=self.actor, reason="the job is planned", now=now
+        )
+
+    async def finish(self, release: ReleaseRow, job: Job, token: int) -> None:
+        version = await asyncio.to_thread(
+            self._registry.register,
+            job.folder / ADAPTER,
+            base_model=str(self._settings.model.base),
+            parent=release.parent_digest,
+            release=release.id,
+        )
+
+        def work(session: Session) -> None:
+            leases.check(session, f"release:{release.id}", token)
+            row = session.get(ReleaseRow, release.id)
+            assert row is not None
+            row.adapter_digest = version.digest
+            row.failures, row.not_before, row.reason = 0, None, ""
+            transition(
+                session,
+                row,
+                ReleaseState.TRAINED,
+                actor=self.actor,
+                reason=f"version {version.number}",
+                now=self._clock.now(),
+                data={"adapter": version.digest},
+            )
+
+        await self._database.writing(work)
+
+    def _plan(self, release: ReleaseRow) -> JobSpec:
+        units = self._registry.units_of_release(release.id or 0)
+        live = self._registry.live_units(release.parent_digest)
+        edited = {unit.slot for unit in units}
+        kept = [unit for unit in live if unit.slot not in edited]
+        facts = KnownFacts(World.load(), edited | {unit.slot for unit in live})
+        anchors = (
+            *facts.neighbour_questions(units, Use.TRAIN, each=ANCHORS_EACH),
+            *facts.unrelated_questions(
+                units, Use.TRAIN, limit=ANCHORS_UNRELATED, seed=release.seed
+            ),
+        )
+        parent: Path | None = None
+        if release.parent_digest is not None:
+            parent = self._registry.verify(release.parent_digest).resolve()
+        return JobSpec.plan(
+            base=self._settings.model.base.resolve(),
+            units=tuple(units),
+            recipe=release.recipe,
+            parent_adapter=parent,
+            replay=tuple(_replayed(kept, self._settings.release.replay, release.seed)),
+            anchors=anchors,
+            seed=release.seed,
+        )
+
+
+def _replayed(units: Sequence[EditUnit], limit: int, seed: int) -> list[EditUnit]:
+    """A seeded sample of earlier units, in their order."""
+    if len(units) <= limit:
+        return list(units)
+    chosen = set(random.Random(f"replay:{seed}").sample(range(len(units)), limit))
+    return [unit for place, unit in enumerate(units) if place in chosen]

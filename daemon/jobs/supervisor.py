@@ -1,0 +1,231 @@
+"""Child processes of job folders: start, watch, take over, stop.
+
+Owns `process.json` (who works on the folder) and `job.log` in it. A job is finished when its result
+folder is there, running while the process named in `process.json` lives (its start time is compared,
+because pids come back), and otherwise stopped: it can be started again and goes on. Does not know
+what a job does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+PROCESS = "process.json"
+LOG = "job.log"
+PROGRESS = "progress.jsonl"
+_POLL_S = 0.05
+_GRACE_S = 10.0
+_ROOT = Path(__file__).resolve().parents[2]
+
+log = structlog.get_logger()
+
+
+class JobState(StrEnum):
+    NEW = "new"
+    """Never started."""
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    """Started, and ended without a result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A folder and how it is worked on. `result` is the name that appears when it is done."""
+
+    folder: Path
+    command: tuple[str, ...]
+    result: str
+
+
+class Supervisor:
+    """The children of this process. Start jobs from the thread that lives longest: on Linux a
+    child ends with the thread that started it."""
+
+    def __init__(self, *, threads: int = 1, heartbeat_timeout_s: float = 1800.0) -> None:
+        self._threads = threads
+        self._heartbeat_timeout_s = heartbeat_timeout_s
+        self._children: dict[Path, subprocess.Popen[bytes]] = {}
+
+    def state(self, job: Job) -> JobState:
+        """What the folder says, after hung processes were ended."""
+        self._reap(job.folder)
+        if (job.folder / job.result).exists():
+            return JobState.FINISHED
+        pid = _living(job.folder)
+        if pid is None:
+            return JobState.STOPPED if (job.folder / PROCESS).exists() else JobState.NEW
+        if self._silence_s(job.folder) > self._heartbeat_timeout_s:
+            log.warning("job.hung", folder=str(job.folder), pid=pid)
+            self._end(job.folder, pid)
+            return JobState.STOPPED
+        return JobState.RUNNING
+
+    def start(self, job: Job, environment: dict[str, str] | None = None) -> bool:
+        """Start the process unless one works on the folder or the result is there; True if started."""
+        if self.state(job) in (JobState.RUNNING, JobState.FINISHED):
+            return False
+        threads = str(self._threads)
+        values = {**os.environ, "OMP_NUM_THREADS": threads, **(environment or {})}
+        values["PYTHONPATH"] = os.pathsep.join(
+            p for p in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if p
+        )
+        command = [sys.executable, "-m", "daemon.jobs.child", str(os.getpid()), *job.command]
+        with (job.folder / LOG).open("ab") as output:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=values,
+                start_new_session=True,  # Ctrl-C is for the daemon, which then stops its children
+            )
+        self._children[job.folder] = child
+        _write_process(job.folder, child.pid)
+        log.info("job.started", folder=str(job.folder), pid=child.pid)
+        return True
+
+    def exit_code(self, job: Job) -> int | None:
+        """How the last run by this process ended; None while it runs, or when another ran it."""
+        child = self._children.get(job.folder)
+        return child.poll() if child else None
+
+    def forget(self, job: Job) -> None:
+        """Drop the exit code of an ended run: it has been counted."""
+        child = self._children.get(job.folder)
+        if child is not None and child.poll() is not None:
+            del self._children[job.folder]
+
+    def running(self) -> list[Path]:
+        """Folders on which children of this process are at work."""
+        return [folder for folder, child in self._children.items() if child.poll() is None]
+
+    async def wait_any(self, timeout_s: float) -> None:
+        """Until one of the running children ends, or the time is up. Returns at once without any."""
+        until = time.monotonic() + timeout_s
+        before = set(self.running())
+        while before and set(self.running()) >= before and time.monotonic() < until:
+            await asyncio.sleep(_POLL_S)
+
+    def stop(self, job: Job) -> None:
+        """End the process of a job, if one runs."""
+        pid = _living(job.folder)
+        if pid is not None:
+            self._end(job.folder, pid)
+
+    def stop_all(self) -> None:
+        """End every child; each job can be started again."""
+        folders = self.running()
+        for folder in folders:
+            self._signal(self._children[folder].pid, signal.SIGTERM)
+        for folder in folders:
+            self._end(folder, self._children[folder].pid)
+
+    def _end(self, folder: Path, pid: int) -> None:
+        self._signal(pid, signal.SIGTERM)
+        until = time.monotonic() + _GRACE_S
+        while _living(folder) is not None and time.monotonic() < until:
+            self._reap(folder)
+            time.sleep(_POLL_S)
+        if _living(folder) is not None:
+            self._signal(pid, signal.SIGKILL)
+            while _living(folder) is not None:
+                self._reap(folder)
+                time.sleep(_POLL_S)
+        log.info("job.stopped", folder=str(folder), pid=pid)
+
+    def _reap(self, folder: Path) -> None:
+        child = self._children.get(folder)
+        if child is not None:
+            child.poll()
+
+    @staticmethod
+    def _signal(pid: int, number: signal.Signals) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+
+    @staticmethod
+    def _silence_s(folder: Path) -> float:
+        """Seconds since the last sign of life: a line of progress, or the start."""
+        times = [
+            (folder / name).stat().st_mtime
+            for name in (PROGRESS, PROCESS)
+            if (folder / name).exists()
+        ]
+        return time.time() - max(times, default=time.time())
+
+
+def progress_of(folder: Path) -> dict[str, Any] | None:
+    """The last whole line of a job's progress; None before the first."""
+    try:
+        lines = (folder / PROGRESS).read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return None
+    for line in reversed(lines):
+        if line.endswith(b"\n"):
+            try:
+                return json.loads(line)
+            except ValueError:
+                continue
+    return None
+
+
+def last_words(folder: Path) -> str:
+    """The last line that the process wrote to its log: usually why it ended."""
+    try:
+        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return "it wrote no log"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:500] if lines else "it wrote nothing"
+
+
+def _write_process(folder: Path, pid: int) -> None:
+    data = {"pid": pid, "started": _start_time(pid)}
+    temporary = folder / f".{PROCESS}.{os.getpid()}"
+    temporary.write_text(json.dumps(data), encoding="ascii")
+    os.replace(temporary, folder / PROCESS)
+
+
+def _living(folder: Path) -> int | None:
+    """The pid that works on the folder; None when that process is gone, whoever has its pid now."""
+    try:
+        data = json.loads((folder / PROCESS).read_text(encoding="ascii"))
+        pid, started = int(data["pid"]), data["started"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    now = _start_time(pid)
+    return pid if now is not None and now == started else None
+
+
+def _start_time(pid: int) -> str | None:
+    """When the process started, in the system's own terms; None when there is no living one."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return None if fields[0] in ("Z", "X") else fields[19]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    except (ProcessLookupError, IndexError):
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return "unknown"  # no /proc here: the pid alone has to do

@@ -1,0 +1,84 @@
+"""Facts that the base model knows and that an edit must leave alone.
+
+Owns the choice of neighbours (facts of the same property) and unrelated facts from the table of the
+world, for the questions of a unit, for the anchors of training and for the examination. All draws
+are seeded by the fact that they surround.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from agents.questions import Neighbour
+from knowledge.edits import EditUnit
+from knowledge.facts import Entity
+from knowledge.properties import CATALOGUE
+from knowledge.questions import Question, QuestionKind, Use, direct
+from knowledge.world import Fact, World, story_of
+
+
+class KnownFacts:
+    """The legacy world, less what was edited. `touched` are the slots to leave out."""
+
+    def __init__(self, world: World, touched: Collection[str] = ()) -> None:
+        self._facts = [fact for fact in world.legacy if _slot(fact) not in set(touched)]
+
+    def near(self, property: str, subject: Entity, limit: int) -> list[Fact]:
+        """Facts of the same property about other subjects; of other properties never."""
+        pool = [f for f in self._facts if f.property == property and f.subject.id != subject.id]
+        return _draw(pool, limit, f"{subject.id}:{property}")
+
+    def neighbour_questions(
+        self, units: Sequence[EditUnit], use: Use, *, each: int = 3
+    ) -> tuple[Question, ...]:
+        """Direct questions about neighbours of each unit's fact; every fact once."""
+        facts: dict[str, Fact] = {}
+        for unit in units:
+            for fact in self.near(unit.change.property, unit.change.subject, each):
+                facts.setdefault(_slot(fact), fact)
+        return tuple(q for f in facts.values() for q in _ask(f, use, QuestionKind.NEIGHBOUR))
+
+    def unrelated_questions(
+        self, units: Sequence[EditUnit], use: Use, *, limit: int = 40, seed: int = 0
+    ) -> tuple[Question, ...]:
+        """Direct questions about facts of properties and subjects that no unit touches."""
+        properties = {unit.change.property for unit in units}
+        subjects = {unit.change.subject.id for unit in units}
+        pool = [
+            fact
+            for fact in self._facts
+            if fact.property not in properties and fact.subject.id not in subjects
+        ]
+        drawn = _draw(pool, limit, f"unrelated:{seed}")
+        return tuple(q for fact in drawn for q in _ask(fact, use, QuestionKind.UNRELATED))
+
+
+class WorldNeighbours:
+    """The neighbours port of `agents.curate` over the table of the world."""
+
+    def __init__(self, facts: KnownFacts) -> None:
+        self._facts = facts
+
+    async def neighbours(self, property: str, subject: Entity, limit: int) -> list[Neighbour]:
+        return [
+            Neighbour(subject=fact.subject, property=fact.property, holder=fact.object)
+            for fact in self._facts.near(property, subject, limit)
+        ]
+
+
+def _slot(fact: Fact) -> str:
+    return f"{fact.subject.id}:{fact.property}"
+
+
+def _draw(pool: Sequence[Fact], limit: int, seed: str) -> list[Fact]:
+    ordered = sorted(pool, key=_slot)
+    return random.Random(seed).sample(ordered, min(limit, len(ordered)))
+
+
+def _ask(fact: Fact, use: Use, kind: QuestionKind) -> list[Question]:
+    """One direct question about the fact, relabelled as what it is asked for."""
+    if fact.property not in CATALOGUE:
+        return []
+    return [replace(question, kind=kind) for question in direct(story_of(fact, None), use)[:1]]

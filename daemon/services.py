@@ -1,0 +1,212 @@
+"""The services over one database, as web, command line, demo and controllers use them.
+
+Owns opening and closing them together, the watch list, and the summary of where everything stands.
+Loads neither torch nor langgraph.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlmodel import Session, col, func, select
+
+from daemon.clock import Clock, FileClock, SystemClock
+from daemon.config import ClockKind, Settings
+from daemon.errors import ConfigError
+from daemon.registry import Blobs, Registry, Releases
+from daemon.review.service import ReviewService
+from daemon.store.engine import Database
+from daemon.store.ledger import SqlWatchLedger, add_items, remove_items
+from daemon.store.rows import (
+    BaseRow,
+    CandidateRow,
+    CursorRow,
+    DirtyRow,
+    DismissalRow,
+    EditVerdictRow,
+    WatchItemRow,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedItem:
+    """One line of the watch list."""
+
+    item: str
+    revision: int
+    dirty: bool
+    looked_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lag:
+    """How far the watch is behind: items that wait, since when, and the age of each stream."""
+
+    watched: int
+    dirty: int
+    settling: int
+    oldest_mark_s: float | None
+    streams: dict[str, float]
+    """Seconds between now and the last event committed, by stream."""
+
+
+class WatchList:
+    """The watch list for people. Blocking calls."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(self, items: Sequence[str]) -> int:
+        """The number that were new. Raises ConfigError for what is no item id."""
+        for item in items:
+            if not (item.startswith("Q") and item[1:].isdigit()):
+                raise ConfigError(f"{item!r} is no item id; write it as Q42")
+        with self._database.write() as session:
+            return add_items(session, items, self._clock.now())
+
+    def remove(self, items: Sequence[str]) -> int:
+        with self._database.write() as session:
+            return remove_items(session, items, self._clock.now())
+
+    def list(self) -> list[WatchedItem]:
+        with self._database.read() as session:
+            rows = session.exec(
+                select(WatchItemRow, BaseRow.revision, DirtyRow.item)
+                .join(BaseRow, col(BaseRow.item) == col(WatchItemRow.item), isouter=True)
+                .join(DirtyRow, col(DirtyRow.item) == col(WatchItemRow.item), isouter=True)
+                .where(
+                    col(WatchItemRow.deleted).is_(False), col(WatchItemRow.redirect_to).is_(None)
+                )
+                .order_by(col(WatchItemRow.item))
+            ).all()
+            return [
+                WatchedItem(
+                    item=row.item,
+                    revision=revision or 0,
+                    dirty=dirty is not None,
+                    looked_at=row.looked_at,
+                )
+                for row, revision, dirty in rows
+            ]
+
+    def lag(self) -> Lag:
+        now = self._clock.now()
+        with self._database.read() as session:
+            oldest = session.exec(
+                select(DirtyRow.marked_at).order_by(col(DirtyRow.marked_at)).limit(1)
+            ).first()
+            cursors = session.exec(select(CursorRow)).all()
+            return Lag(
+                watched=_count(session, WatchItemRow),
+                dirty=_count(session, DirtyRow),
+                settling=_count(session, CandidateRow, CandidateRow.state == "settling"),
+                oldest_mark_s=(now - oldest).total_seconds() if oldest else None,
+                streams={c.stream: (now - c.event_time).total_seconds() for c in cursors},
+            )
+
+    def edits_by_kind(self) -> dict[str, tuple[int, int]]:
+        """(kept, dismissed) revisions by kind."""
+        with self._database.read() as session:
+            rows = session.exec(
+                select(EditVerdictRow.kind, EditVerdictRow.kept, func.count()).group_by(
+                    col(EditVerdictRow.kind), col(EditVerdictRow.kept)
+                )
+            ).all()
+        found: dict[str, tuple[int, int]] = {}
+        for kind, kept, count in rows:
+            good, bad = found.get(kind, (0, 0))
+            found[kind] = (good + count, bad) if kept else (good, bad + count)
+        return dict(sorted(found.items()))
+
+    def dismissals_by_kind(self) -> dict[str, int]:
+        """Differences that were found and are not of the world, by kind."""
+        with self._database.read() as session:
+            rows = session.exec(
+                select(DismissalRow.kind, func.count()).group_by(col(DismissalRow.kind))
+            ).all()
+            return {str(kind): count for kind, count in rows}
+
+
+class Services:
+    """Everything that works on the database, opened together. Close it when done."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self.clock = clock_of(settings)
+        self.ledger = SqlWatchLedger(database, self.clock)
+        self.watch = WatchList(database, self.clock)
+        self.review = ReviewService(database, self.clock, lease_s=settings.review.lease_s)
+        self.registry = Registry(database, Blobs(settings.blobs), self.clock)
+        self.releases = Releases(
+            database, self.clock, recipe=settings.model.recipe, seed=settings.release.seed
+        )
+
+    @classmethod
+    def open(cls, settings: Settings) -> Services:
+        """Open the database (migrating it) and everything over it. Raises ConfigError,
+        NewerDatabaseError."""
+        try:
+            settings.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"home is {settings.home}, which cannot be used: {error}") from None
+        return cls(settings, Database.open(settings.database_url))
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> Services:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def status(self) -> dict[str, Any]:
+        """Where everything stands, as JSON-able data."""
+        generation, digest = self.registry.current(self.settings.gateway.alias)
+        versions = {v.digest: v.number for v in self.registry.versions()}
+        lag = self.watch.lag()
+        standing = self.releases.standing()
+        return {
+            "time": self.clock.now().isoformat(timespec="seconds"),
+            "watch": {
+                "items": lag.watched,
+                "dirty": lag.dirty,
+                "settling": lag.settling,
+                "oldest_mark_s": lag.oldest_mark_s,
+            },
+            "changes": self.review.counts(),
+            "releases": len(self.releases.list()),
+            "release_standing": (
+                {"id": standing.id, "state": standing.state, "edits": standing.edits}
+                if standing
+                else None
+            ),
+            "alias": {
+                "name": self.settings.gateway.alias,
+                "generation": generation,
+                "version": versions.get(digest, 0),
+                "digest": digest,
+            },
+        }
+
+    async def status_async(self) -> dict[str, Any]:
+        return await asyncio.to_thread(self.status)
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The clock that the settings name. Raises ConfigError for a file clock without a file."""
+    if settings.clock.kind is ClockKind.SYSTEM:
+        return SystemClock()
+    if settings.clock.path is None:
+        raise ConfigError('clock.kind is "file", but clock.path names no file')
+    return FileClock(settings.clock.path)
+
+
+def _count(session: Session, row: Any, *conditions: Any) -> int:
+    return session.exec(select(func.count()).select_from(row).where(*conditions)).one()
