@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agents.curate import Curator, CurateSettings
+from agents.curate import CurateSettings, Curator
 from agents.evidence.sources import WikimediaEvidence
 from agents.questions import Neighbour
 from knowledge.facts import ChangeKind, Date, Entity, FactChange

@@ -100,7 +100,7 @@ class JsonChat:
     async def ask(
         self, prompt: Prompt, data: Mapping[str, Any], shape: type[AnswerT]
     ) -> Answer[AnswerT]:
-        """Ask once, with bounded retries. Raises EndpointDown, EndpointRefused or AnswerUnusable."""
+        """Ask, with bounded retries. Raises EndpointDown, EndpointRefused or AnswerUnusable."""
         usage, started = Usage(), time.monotonic()
         last: Exception = AnswerUnusable("the model was never asked")
         for attempt in range(self.settings.attempts):

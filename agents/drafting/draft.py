@@ -35,7 +35,7 @@ class DraftRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A narrative and what it took: model, endpoint, tokens, time. `usage` never enters a digest."""
+    """A narrative and what it took: model, endpoint, tokens, time. Outside any digest."""
 
     narrative: CausalNarrative
     usage: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Drafter(Protocol):
     """Writes a narrative. Same request, same answer, unless a model stands behind it."""
 
     async def draft(self, request: DraftRequest) -> Draft:
-        """Raises Retryable when its endpoint does not answer, Permanent when it answers unusably."""
+        """Raises Retryable when its endpoint does not answer, Permanent for unusable answers."""
         ...
 
 

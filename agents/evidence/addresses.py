@@ -1,6 +1,7 @@
 """Which network addresses evidence may be fetched from.
 
-Owns the judgement of one resolved IP address, transition forms decoded. Does not resolve or connect.
+Owns the judgement of one resolved IP address, transition forms decoded. Does not resolve
+or connect.
 """
 
 from __future__ import annotations

@@ -39,14 +39,15 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
     (
         "election defeat",
         r"(?:lost|was defeated (?:in|at)|conceded|was voted out (?:in|at)) "
-        r"(?:(?:the|a|an|his|her|their) )?(?:[\w-]+ ){0,4}?(?:elections?|re-?election|vote|primary|runoff)"
+        r"(?:(?:the|a|an|his|her|their) )?(?:[\w-]+ ){0,4}?"
+        r"(?:elections?|re-?election|vote|primary|runoff)"
         r"|failed to (?:win|secure) re-?election|was voted out|was unseated",
         r"(?:election|electoral) (?:defeat|loss)|defeat (?:in|at) the (?:[\w-]+ ){0,3}?elections?"
         r"|lost election",
     ),
     (
         "end of term",
-        r"(?:term|mandate|tenure)(?: (?:of office|in office))? (?:ended|expired|came to an end|ran out)"
+        r"(?:term|mandate|tenure)(?: (?:of|in) office)? (?:ended|expired|came to an end|ran out)"
         r"|completed (?:his|her|their|the) (?:[\w-]+ ){0,2}?(?:term|mandate)",
         r"(?:end|expiry|expiration|completion) of (?:the |his |her |their |a )?(?:[\w-]+ ){0,2}?"
         r"(?:term|mandate|tenure)(?: of office)?|term (?:expiry|expiration)",
@@ -54,12 +55,14 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
     (
         "end of contract",
         r"contract (?:ended|expired|ran out|was not (?:renewed|extended))",
-        r"(?:end|expiry|expiration|termination) of (?:the |his |her |their )?contract|contract (?:expiry|expiration)",
+        r"(?:end|expiry|expiration|termination) of (?:the |his |her |their )?contract"
+        r"|contract (?:expiry|expiration)",
     ),
     (
         "dismissal",
         r"was (?:dismissed|sacked|fired|ousted|relieved of (?:his|her|their) duties"
-        r"|removed (?:from (?:office|(?:the|his|her|their) (?:post|position|role)))?)|were dismissed",
+        r"|removed (?:from (?:office|(?:the|his|her|their) (?:post|position|role)))?)"
+        r"|were dismissed",
         r"dismissal|sacking|firing|ouster|removal(?: from (?:office|(?:the|his|her|their) post))?",
     ),
     ("retirement", r"retired", r"retirement"),
@@ -72,7 +75,8 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
     (
         "coalition change",
         r"(?:coalition|government) (?:collapsed|broke (?:up|apart)|fell)",
-        r"(?:coalition (?:change|collapse)|change of coalition|collapse of (?:the|his|her) (?:coalition|government)"
+        r"(?:coalition (?:change|collapse)|change of coalition"
+        r"|collapse of (?:the|his|her) (?:coalition|government)"
         r"|breakup of the coalition)",
     ),
     ("merger", r"merged", r"merger"),
@@ -83,7 +87,8 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "appointment to another post",
-        r"was (?:appointed|nominated|named|elected) (?:to|as) (?:another|a different|a new) (?:post|office|position|role)",
+        r"was (?:appointed|nominated|named|elected) (?:to|as) (?:another|a different|a new) "
+        r"(?:post|office|position|role)",
         r"appointment to (?:another|a different|a new) (?:post|office|position|role)",
     ),
     (
@@ -97,14 +102,17 @@ _VERBS = [(f, re.compile(rf"\b(?:{v})\b", re.IGNORECASE)) for f, v, _ in _FAMILI
 _NOUNS = [(f, re.compile(rf"\b(?:{n})\b", re.IGNORECASE)) for f, _, n in _FAMILIES]
 
 _BECAUSE = (
-    r"(?:after|following|follow(?:s|ed)|because of|due to|owing to|upon|on|through|by|with|as a result of|result of"
-    r"|cause was|reason was|reason for \w+ \w+ was|reason(?: given)?:|cause:|caused by|ended (?:with|in|by)"
-    r"|in the wake of|came (?:after|with)|a case of)"
+    r"(?:after|following|follow(?:s|ed)|because of|due to|owing to|upon|on|through|by|with"
+    r"|as a result of|result of|cause was|reason was|reason for \w+ \w+ was|reason(?: given)?:"
+    r"|cause:|caused by"
+    r"|ended (?:with|in|by)|in the wake of|came (?:after|with)|a case of)"
 )
 _UNREAL = re.compile(
-    r"\b(?:denied|refused|declined|rejected|called for|calls for|demand(?:ed|s|ing)?|urged|would|will|may|might|could"
-    r"|threaten\w*|offer(?:ed)? to|survived|considered|rumou?r\w*|speculat\w*|planned|expected to|not|never|unless"
-    r"|allegedly|reportedly|attempt(?:ed)?|failed coup|if|hoax|false(?:ly)?|contrary to)\b",
+    r"\b(?:denied|refused|declined|rejected|called for|calls for|demand(?:ed|s|ing)?|urged|would"
+    r"|will|may|might|could|threaten\w*|offer(?:ed)? to|survived|considered|rumou?r\w*"
+    r"|speculat\w*|planned"
+    r"|expected to|not|never|unless|allegedly|reportedly"
+    r"|attempt(?:ed)?|failed coup|if|hoax|false(?:ly)?|contrary to)\b",
     re.IGNORECASE,
 )
 _REAL_NOT = re.compile(

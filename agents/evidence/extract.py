@@ -21,7 +21,7 @@ from knowledge.facts import Date, Entity, Rank, SnakKind, Statement
 from knowledge.narrative import Evidence, Span
 from knowledge.properties import noun_phrase
 
-START, END, CAUSE, REPLACES, REPLACED_BY = "P580", "P582", "P1534", "P1365", "P1366"
+START, END, CAUSE, REPLACES = "P580", "P582", "P1534", "P1365"
 
 
 class ExtractionError(Permanent):
@@ -121,11 +121,26 @@ def _holding(dossier: Dossier, kind: FactKind, holder: Entity) -> list[Candidate
     # Who came back has two statements: the legacy one has an end, the new one has none.
     if kind is FactKind.NEW:
         own = [s for s in own if s.qualifier(END) is None] or own
-    return [
-        fact
-        for s in own[:1]
-        if (fact := _fact(dossier, kind, item_name(holder.id, dossier.names), s, day))
+    name = item_name(holder.id, dossier.names)
+    if not own and kind is FactKind.LEGACY:
+        return _replaced(dossier, holder, name)
+    return [fact for s in own[:1] if (fact := _fact(dossier, kind, name, s, day))]
+
+
+def _replaced(dossier: Dossier, holder: Entity, name: str) -> list[CandidateFact]:
+    """The legacy state as the new statement tells it (`replaces`), where the old statement is gone;
+    it gives no date of the end."""
+    change = dossier.change
+    telling = [
+        s
+        for s in dossier.of(change.subject.id, change.property)
+        if change.new
+        and s.mainsnak.value == change.new.id
+        and (snak := s.qualifier(REPLACES))
+        and snak.value == holder.id
     ]
+    found = [_fact(dossier, FactKind.LEGACY, name, s, "") for s in telling[:1]]
+    return [fact for fact in found if fact]
 
 
 def _transition(dossier: Dossier, facts: list[CandidateFact]) -> list[CandidateFact]:

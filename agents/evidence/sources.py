@@ -46,7 +46,7 @@ _KINDS = {
     "Q484652": "organisation",
     "Q1153191": "newspaper",
 }
-"""Coarse kinds by `instance of`; what is not listed has none, and questions that need one are left out."""
+"""Coarse kinds by `instance of`. What is not listed has none; questions that need one fall away."""
 
 
 class WikiUnready(Retryable):

@@ -105,7 +105,7 @@ def statement_line(statement: Statement, names: Names) -> str:
 
 
 def reference_lines(statement: Statement, names: Names) -> list[str]:
-    """The references of a statement, one indented line each; addresses stay in the snapshot only."""
+    """The references of a statement, one indented line each; quotes leave them out."""
     lines: list[str] = []
     for reference in statement.references:
         parts = []

@@ -31,8 +31,8 @@ _OLD, _NEW, _SUBJECT, _DATE = "\ue000", "\ue001", "\ue002", "\ue003"
 _WORD = re.compile(r"[^\W\d_](?:[\w'’.-]*\w)?")
 _NUMBER = re.compile(r"\d[\d.,]*")
 _PAST = re.compile(
-    r"\b(?:was|were|used to|had been|left|ended|until|previously|earlier|formerly|former|served|stepped"
-    r"|held|played|gave)\b",
+    r"\b(?:was|were|used to|had been|left|ended|until|previously|earlier|formerly|former|served"
+    r"|stepped|held|played|gave)\b",
     re.IGNORECASE,
 )
 _PRESENT = re.compile(
@@ -40,7 +40,8 @@ _PRESENT = re.compile(
     re.IGNORECASE,
 )
 _PRESENT_OF_OLD = re.compile(
-    r"\b(?:is|are|has been|have been|plays|now|today|currently|at present|nowadays|serves|holds|still|remains)\b",
+    r"\b(?:is|are|has been|have been|plays|now|today|currently|at present|nowadays|serves|holds"
+    r"|still|remains)\b",
     re.IGNORECASE,
 )
 _PAST_OF_NEW = re.compile(
@@ -61,8 +62,8 @@ _CAME_AFTER = (
     r"{n} came instead of {o}",
 )
 _UNKNOWN = re.compile(
-    r"not known|unknown|no reason|not recorded|not stated|no word on|nobody has said why|give no reason"
-    r"|state no reason",
+    r"not known|unknown|no reason|not recorded|not stated|no word on|nobody has said why"
+    r"|(?:give|state) no reason",
     re.IGNORECASE,
 )
 _FROM = re.compile(r"(?:since|from|starting)\s*$", re.IGNORECASE)
@@ -346,13 +347,13 @@ def dates_known(case: Case) -> Iterator[Finding]:
                 yield _finding(
                     "dates",
                     claim.kind,
-                    f"{mention.date.text()} is not the date that the evidence gives here, or finer than it",
+                    f"{mention.date.text()} is not the date of the evidence here, or finer than it",
                 )
 
 
 def numbers_known(case: Case) -> Iterator[Finding]:
     for claim in case.narrative.claims:
-        quoted = set(_NUMBER.findall(case.quoted(claim)))
+        quoted = set(_NUMBER.findall(case.masked(case.quoted(claim))))
         for number in _NUMBER.findall(case.masked(claim.text)):
             if number.strip(".,") not in {q.strip(".,") for q in quoted}:
                 yield _finding("numbers", claim.kind, f"{number} is in none of the claim's quotes")

@@ -36,5 +36,5 @@ class Verifier(Protocol):
     async def verify(
         self, narrative: CausalNarrative, dossier: Dossier, extraction: Extraction
     ) -> tuple[Finding, ...]:
-        """All objections; empty when there is none. Raises Retryable when a model did not answer."""
+        """All objections, if any. Raises Retryable when a model did not answer."""
         ...
