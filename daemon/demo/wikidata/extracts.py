@@ -133,9 +133,10 @@ class Encyclopaedia:
         )
 
     def _end(self, fact: Fact) -> str:
-        if fact.property == "P54":
-            return f"{fact.subject.label} left {fact.object.label}{_when(fact.end)}."
         cause = fact.end_cause
+        if fact.property == "P54":
+            left = f"{fact.subject.label} left {fact.object.label}{_when(fact.end)}"
+            return f"{left}; the reason was: {cause}." if cause else f"{left}."
         forms = _ENDS.get(cause, _END_OTHER) if cause else _END_UNKNOWN[: 2 if fact.end else 1]
         return self._pick(fact, "end", forms).format(
             o=fact.object.label,

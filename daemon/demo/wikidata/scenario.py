@@ -154,7 +154,8 @@ def _ranks(
 def _targets(world: World, catalogue: Catalogue, plan: Plan) -> noise.Targets:
     successions = {(s.subject.id, s.property): s for s in world.successions}
     single = [f for f in world.stable if len(world.by_slot[f.subject.id, f.property]) == 1]
-    holders = [s.old for s in successions.values()]
+    kept = [f for f in single if f.property in vocabulary.HOLDER_PROPERTIES]
+    holders = [s.old for s in successions.values()] + kept
     # Scenario subjects draw about half of the fact noise, so that no succession is left in peace.
     asked = [s.old for key, s in successions.items() if key in plan.expected]
     weight = max(1, (len(holders) - len(asked)) // (2 * max(1, len(asked))))
@@ -171,7 +172,12 @@ def _targets(world: World, catalogue: Catalogue, plan: Plan) -> noise.Targets:
         places=[f for f in single if f.property in vocabulary.PLACE_PROPERTIES],
         stable=single,
         candidates=candidates,
-        histories={key: frozenset(f.object.id for f in world.by_slot[key]) for key in successions},
+        histories={
+            (f.subject.id, f.property): frozenset(
+                held.object.id for held in world.by_slot[f.subject.id, f.property]
+            )
+            for f in holders
+        },
     )
 
 
