@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypedDict
 
-import structlog
 from langgraph.graph import END as GRAPH_END
 from langgraph.graph import START as GRAPH_START
 from langgraph.graph import StateGraph
@@ -39,8 +38,6 @@ __all__ = ["Source", "WatchSettings", "Watcher"]
 
 _CLOSURE_DEPTH = 6
 _STORED = (*WATCHED, "P31", *(p for helpers in OFFICES.values() for p in helpers))
-
-log = structlog.get_logger(__name__)
 
 
 class Source(Protocol):
@@ -196,7 +193,7 @@ class Watcher:
         wanted: set[str] = set()
         for look in _open(batch):
             if look.history is not None:
-                wanted |= _values_in_question(look.history)
+                wanted |= _values_in_question(look.history, self._settings.properties)
         facts = SideFacts({}, {})
         await self._learn(facts, wanted)
         offices = {
@@ -218,7 +215,7 @@ class Watcher:
                 look.history,
                 batch["facts"],
                 now,
-                properties=WATCHED,
+                properties=self._settings.properties,
                 cutoff=self._settings.cutoff,
             )
             look.judgement = await self._without_bulk(look.history, judgement)
@@ -237,7 +234,6 @@ class Watcher:
             assert look.outcome is not None
             await self._ledger.record(look.outcome)
             handled += look.outcome.status != "unknown"
-            log.debug("look", item=look.item, status=look.outcome.status)
         return {"handled": handled}
 
     def _outcome(self, look: _Look, now: dt.datetime) -> ItemOutcome:
@@ -381,12 +377,12 @@ def _deleted(look: _Look) -> ItemOutcome:
     )
 
 
-def _values_in_question(history: ItemHistory) -> set[str]:
+def _values_in_question(history: ItemHistory, properties: Iterable[str]) -> set[str]:
     """Item values, old and new, of every watched property that some state has otherwise."""
     found: set[str] = set()
     states: list[Mapping[str, Any]] = [history.base.claims, history.head.claims]
     states += [r.doc.claims for r in history.revisions if r.doc is not None]
-    for property_id in WATCHED:
+    for property_id in properties:
         groups = {s.get(property_id, ()) for s in states}
         if len(groups) < 2 and property_id not in history.starts:
             continue

@@ -188,14 +188,17 @@ def _slot(
         results=results,
         corrected=tuple(_corrected(history, rule, t, one, c, facts) for t, one, c in corrected),
         wakes_on=next_start(case),
-        touched_at=max((t.revision.time for t in line.surviving), default=None),
+        touched_at=max((t.revision.time for t in line.touches), default=None),
     )
 
 
 def _accept(
     line: Timeline, head: Sequence[Statement], facts: Facts
 ) -> tuple[list[Statement], list[tuple[Touch, Touched, EditClass]]]:
-    """The base with the in-place edits that say the same fact better, or correct a wrong one."""
+    """The base with the in-place edits that say the same fact better, or correct a wrong one.
+
+    What is done to a statement that no longer holds is noted, but it stays what it was: the old
+    side of a change does not move after the change."""
     accepted = {s.id: s for s in line.base}
     now = {s.id: s for s in head}
     found: list[tuple[Touch, Touched, EditClass]] = []
@@ -208,9 +211,14 @@ def _accept(
                 continue
             pair = judge_pair(known.mainsnak, one.after.mainsnak, facts, in_place=True)
             verdict = EditClass(pair.kind, pair.reason) if pair else _overwritten(touch)
-            accepted[one.id] = replace(known, mainsnak=one.after.mainsnak)
+            if one.before is not None and value_key(one.before) in _held_before(line, touch):
+                accepted[one.id] = replace(known, mainsnak=one.after.mainsnak)
             found.append((touch, one, verdict))
     return list(accepted.values()), found
+
+
+def _held_before(line: Timeline, touch: Touch) -> frozenset[str]:
+    return line.views[line.touches.index(touch)]
 
 
 def _moved(before: Statement, now: Statement | None) -> bool:
@@ -253,8 +261,7 @@ def _result(
     history: ItemHistory, rule: Property, line: Timeline, decision: Decision, facts: Facts
 ) -> NetResult:
     old, new = decision.old, decision.new
-    ids = {s.id for s in (old, new) if s is not None}
-    edits = [t for t in line.surviving if any(_part(line, t, one, ids) for one in t.diff.all)]
+    edits = [t for t in line.surviving if any(_part(line, t, one, decision) for one in t.diff.all)]
     if decision.kind.is_world_change and not decision.retraction:
         decision = _not_settled_by_nature(line, edits, decision)
     heir = next((s for s in history.head.claims.get(rule.id, ()) if old and s.id == old.id), old)
@@ -311,8 +318,12 @@ def _corrected(
     return Corrected(revision=touch.revision.id, verdict=verdict, change=change)
 
 
-def _part(line: Timeline, touch: Touch, one: Touched, ids: set[str]) -> bool:
-    return one.id in ids and one.id in line.effective[touch.revision.id] and contributes(one)
+def _part(line: Timeline, touch: Touch, one: Touched, decision: Decision) -> bool:
+    new = decision.new.id if decision.new else None
+    ids = {new, decision.old.id if decision.old else None}
+    if one.id not in ids or one.id not in line.effective[touch.revision.id]:
+        return False
+    return one.id == new if one.revalued else contributes(one)
 
 
 def _not_settled_by_nature(line: Timeline, edits: list[Touch], decision: Decision) -> Decision:
@@ -375,7 +386,9 @@ def _note(
             completes(t, emitted.old_statement, emitted.new_statement) for t in touch.diff.all
         ):
             return note(ChangeKind.RANK_ONLY, "completes a change that has settled", completed=True)
-    war = line.flips()
+    fought = line.fought_over()
+    sides = {v for t, u, w in line.moves() if t is touch for v in (u, w)}
+    war = line.flips() if fought & sides else 0
     by = line.reverted.get(revision.id)
     if by is not None:
         return note(*_undone(touch, by, war))

@@ -67,9 +67,13 @@ class Case:
         return current_view(self.head, self.today, dated=self.dated)
 
     def heir(self, statement: Statement) -> Statement | None:
-        """The statement as it stands now: by id with the same value, else by value."""
-        same = [s for s in self.head if value_key(s) == value_key(statement)]
-        return next((s for s in same if s.id == statement.id), same[0] if same else None)
+        """The statement as it stands now: by id, if it still says the same fact, else by value."""
+        for one in self.head:
+            if one.id == statement.id and judge_pair(
+                statement.mainsnak, one.mainsnak, self.facts, in_place=True
+            ):
+                return one
+        return next((s for s in self.head if value_key(s) == value_key(statement)), None)
 
 
 def decide(case: Case) -> list[Decision]:

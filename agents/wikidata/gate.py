@@ -15,7 +15,7 @@ from agents.ledger import Candidate, CandidateState, Dismissal, EditVerdict
 from agents.wikidata.classify import Emitted, ItemHistory, ItemJudgement, NetResult, SlotResult
 from agents.wikidata.entity import EntityDoc
 from knowledge.facts import ChangeKind
-from knowledge.properties import CATALOGUE
+from knowledge.properties import CATALOGUE, WATCHED
 from knowledge.world import LEGACY_DATE
 
 _HOLDS = frozenset(
@@ -50,6 +50,8 @@ class WatchSettings:
     """How long edits of a property stay open to another judgement."""
     bulk_items: int = 50
     """One editor with one summary on more items than this within an hour is a bulk run."""
+    properties: tuple[str, ...] = WATCHED
+    """Properties whose changes become candidates."""
     cutoff: dt.date | None = LEGACY_DATE
     """Up to when the served model's own knowledge reaches."""
 

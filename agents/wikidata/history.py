@@ -75,41 +75,52 @@ class Timeline:
 
     def flips(self, *, days: int = WAR_DAYS) -> int:
         """The most returns to a view that had been left, within any window of so many days."""
-        times = [t for t, _ in self._returns()]
+        times = [time for time, _, back in self._turns() if back]
         span = dt.timedelta(days=days)
         return max((sum(1 for t in times if s <= t <= s + span) for s in times), default=0)
 
+    def fought_over(self) -> frozenset[frozenset[str]]:
+        """Views that were brought in again after having been undone, with at least two flips
+        within a fortnight: the sides of edit wars. (Different vandals who are undone one after
+        the other, or a duplicate that comes and goes, make no war.)"""
+        if self.flips() < WAR_FLIPS:
+            return frozenset()
+        moves = [(t.revision.id, v) for t, u, v in self.moves() if u != v and v != self.views[0]]
+        undone = {v for number, v in moves if number in self.reverted}
+        return frozenset(v for v in undone if sum(1 for _, w in moves if w == v) > 1)
+
     @property
     def contested(self) -> bool:
-        """True if the values that stand now are a side of an edit war: they had already been
-        taken back once, and the war flipped at least twice within a fortnight."""
-        returns = self._returns()
-        return (
-            bool(returns)
-            and self.flips() >= WAR_FLIPS
-            and self.views[-1] != self.views[0]
-            and self.views[-1] in {v for _, v in returns}
-        )
+        """True if what stands now is a side of an edit war."""
+        return bool(self.views) and self.views[-1] in self.fought_over()
 
-    @property
-    def last_flip(self) -> dt.datetime | None:
-        return max((t for t, _ in self._returns()), default=None)
+    def moves(self) -> list[tuple[Touch, frozenset[str], frozenset[str]]]:
+        """Each touch with the values held before and after it."""
+        return list(zip(self.touches, self.views, self.views[1:], strict=False))
 
     def standing_since(self) -> dt.datetime | None:
-        """When the values that hold now began to hold without a break."""
+        """When the values that hold now began to hold, not counting what was undone since."""
         since: dt.datetime | None = None
-        for touch, before, after in zip(self.touches, self.views, self.views[1:], strict=False):
-            if after == self.views[-1] and before != after:
+        last = self.views[0] if self.views else frozenset()
+        for touch, view in zip(self.touches, self.views[1:], strict=False):
+            if touch.revision.id not in self.effective:
+                continue
+            if view == self.views[-1] and view != last:
                 since = touch.revision.time
+            last = view
         return since
 
-    def _returns(self) -> list[tuple[dt.datetime, frozenset[str]]]:
-        seen = {self.views[0]} if self.views else set()
-        found: list[tuple[dt.datetime, frozenset[str]]] = []
-        for touch, before, after in zip(self.touches, self.views, self.views[1:], strict=False):
-            if before != after and after in seen:
-                found.append((touch.revision.time, after))
-            seen.add(after)
+    def _turns(self) -> list[tuple[dt.datetime, frozenset[str], bool]]:
+        """Each change between values held: when, to which, and whether they had held before."""
+        found: list[tuple[dt.datetime, frozenset[str], bool]] = []
+        last = self.views[0] if self.views else frozenset()
+        seen = {last}
+        for touch, view in zip(self.touches, self.views[1:], strict=False):
+            if not view or view == last:
+                continue
+            found.append((touch.revision.time, view, view in seen))
+            seen.add(view)
+            last = view
         return found
 
 
