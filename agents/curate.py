@@ -57,7 +57,7 @@ VACANT = "vacant: nothing to teach"
 class Proposal:
     """What review shows: the unit, the open findings, the snapshots, and how it came about.
 
-    Without a narrative (`unit.narrative is None`) there is nothing to approve: the findings say why.
+    Without a narrative (`unit.narrative` is None) nothing can be approved: the findings say why.
     """
 
     unit: EditUnit

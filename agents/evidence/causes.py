@@ -205,7 +205,7 @@ def stated_causes(
     found: list[StatedCause] = []
     for start, end in sentences(text):
         sentence = text[start:end]
-        if len(sentence) > 600 or objections(sentence):
+        if len(sentence) > 600 or objections(_paragraph(text, start, end)):
             continue
         score = _time_score(sentence, dates)
         speaks_of_role = _mentions(sentence, role_words)
@@ -218,6 +218,13 @@ def stated_causes(
             )
             found.append(StatedCause(phrase=phrase, start=start, end=end, score=score))
     return sorted(found, key=lambda c: (-c.score, c.start))
+
+
+def _paragraph(text: str, start: int, end: int) -> str:
+    """The line around a sentence: who plants an instruction also plants the fact beside it."""
+    first = text.rfind("\n", 0, start) + 1
+    last = text.find("\n", end)
+    return text[first : last if last >= 0 else len(text)]
 
 
 def name_forms(names: Iterable[str]) -> list[str]:

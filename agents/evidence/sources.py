@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from agents.errors import Retryable
 from agents.evidence.fetch import GuardedFetcher, PageMissing
-from agents.evidence.hygiene import clean
+from agents.evidence.hygiene import clean, label_objections
 from agents.evidence.statements import linked_items, snapshot
 from agents.wikidata.entity import EntityDoc, parse_entity
 from knowledge.facts import Entity, FactChange, Statement
@@ -261,9 +261,7 @@ class WikimediaEvidence:
                 found.append(told or Entity(id=item, label=item))
                 continue
             entity = doc.entity((told.kind if told else "") or _kind(doc))
-            found.append(
-                replace(entity, id=item, label=clean(entity.label), aliases=_aliases(entity))
-            )
+            found.append(replace(entity, id=item, aliases=_aliases(entity)))
         return found
 
     async def _articles(
@@ -300,7 +298,8 @@ def _kind(doc: EntityDoc) -> str:
 
 
 def _aliases(entity: Entity) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(a for alias in entity.aliases if (a := clean(alias).strip())))
+    """The aliases that are names; the others count for nothing."""
+    return tuple(dict.fromkeys(a for a in entity.aliases if not label_objections(a)))
 
 
 def _sitelink(document: Mapping[str, Any] | None, site: str) -> str | None:

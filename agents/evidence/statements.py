@@ -55,8 +55,8 @@ def property_name(property_id: str) -> str:
 
 def item_name(item_id: str, names: Names) -> str:
     """The label of an item; its id where it has none or the label is no name."""
-    label = clean(names.get(item_id, "")).strip()
-    return label if label and not label_objections(label) else item_id
+    label = names.get(item_id, "")
+    return item_id if label_objections(label) else label
 
 
 def snak_date(snak: Snak | None) -> Date | None:
