@@ -235,9 +235,9 @@ def _region(text: str, mentions: Sequence[Mention]) -> tuple[int, int]:
         return marked[0], len(text)
     first = spans[0]
     opening = [m for m in mentions if m.end <= first[1]]
-    if opening and all(m.bare and m.stance is Stance.CURRENT for m in opening):
-        if not _CORRECTION.search(text[first[1] :]):
-            return first
+    bare = bool(opening) and all(m.bare and m.stance is Stance.CURRENT for m in opening)
+    if bare and not _CORRECTION.search(text[first[1] :]):
+        return first
     affirming = [m for m in mentions if m.stance in _AFFIRMED]
     if not affirming:
         return 0, len(text)
