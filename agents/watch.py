@@ -1,8 +1,8 @@
 """The watch: a scheduled LangGraph graph over a bounded batch of dirty items.
 
-Owns the way of an item from a mark to a committed look: fetch, view, diff, classify, gate, emit. Has
-no memory of its own: everything that a later look needs is in the ledger (the item's base carries
-what is still open). Does not listen to streams (`agents.wikidata.stream`) or draft (`curate`).
+Owns the way of an item from a mark to a committed look: fetch, view, diff, classify, gate, emit.
+Has no memory of its own: all that a later look needs is in the ledger (the item's base carries what
+is still open). Does not listen to streams (`agents.wikidata.stream`) or draft (`curate`).
 """
 
 from __future__ import annotations

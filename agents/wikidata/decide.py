@@ -1,7 +1,7 @@
 """What the difference between two states of one property means, given all that stands now.
 
-Owns the net decision on a property: succession, start, end, late entry, or the reason why it is none
-of these. Pure. Does not attribute it to edits (`classify`) or wait for it to settle (`gate`).
+Owns the net decision on a property: succession, start, end, late entry, or the reason why it is
+none of these. Pure. Does not attribute it to edits (`classify`) or wait for it to settle (`gate`).
 """
 
 from __future__ import annotations

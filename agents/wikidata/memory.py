@@ -1,8 +1,8 @@
 """What the watcher writes into an item's base beside the item itself.
 
-Owns reading and writing that part of the base JSON (under `almanac`): the day the state was accepted,
-properties that are still open and since which revision, changes that were emitted, differences
-that were already reported.
+Owns reading and writing that part of the base JSON (under `almanac`): the day the state was
+accepted, properties that are still open and since which revision, changes that were emitted,
+differences that were already reported.
 """
 
 from __future__ import annotations

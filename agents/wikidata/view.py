@@ -1,7 +1,7 @@
 """The current view of one property of an item: which statements hold at a moment.
 
-Owns rule 2.2 of the watching rules: time is filtered before rank, precision counts, an end that
-somebody knows of but not when is an end. Does not compare two states (`diff`) or judge (`classify`).
+Owns the rules of time and rank: time is filtered before rank, precision counts, an end that
+somebody knows of but not when is an end. Does not compare states (`diff`) or judge (`classify`).
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def phase(statement: Statement, day: dt.date) -> Phase:
 
 
 def current_view(statements: Iterable[Statement], day: dt.date, *, dated: bool = False) -> View:
-    """What holds on that day. `dated` is for figures with a point in time (P585): the latest wins."""
+    """What holds on that day; `dated` is for figures with a point in time (P585): the latest."""
     running = [s for s in statements if phase(s, day) is Phase.RUNNING]
     if dated:
         return View(tuple(_latest(running, day)))

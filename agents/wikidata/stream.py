@@ -1,0 +1,317 @@
+"""The event stream: which watched items were edited a moment ago, with a cursor that survives.
+
+Owns the connection (reconnect, rewind, gap check, heartbeat, recycling), the choice of events and
+their batches. Marks and cursor go to the ledger in one transaction. What the stream may lose, the
+sweep finds; so nothing here decides whether a fact changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from httpx_sse import ServerSentEvent, SSEError, aconnect_sse
+
+from agents.errors import Retryable
+from agents.ledger import Cursor, DirtyMark, WatchLedger
+from agents.wikidata.api import check_user_agent
+from agents.wikidata.errors import Refused, StreamCut, Throttled, Unreachable, retry_after_s
+
+STREAM = "mediawiki.page_change.v1"
+OLDEST_CURSOR = dt.timedelta(days=6)
+"""Streams are kept for about a week; an older cursor is answered with `now`, without a word."""
+
+Gap = Callable[[dt.datetime, dt.datetime], Awaitable[None]]
+"""Called with the bounds of a time of which the stream said nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings:
+    """Times in seconds, unless the name says otherwise."""
+
+    wiki: str = "wikidatawiki"
+    namespace: int = 0
+    batch: int = 500
+    """Marks are written when so many events were read, or when `batch_ms` have passed."""
+    batch_ms: float = 200.0
+    read_timeout_s: float = 60.0
+    """The firehose is never silent so long: the connection is dead."""
+    recycle_s: float = 840.0
+    """A connection is given up before the servers cut it (about every 15 minutes)."""
+    rewind_s: float = 300.0
+    """How far before the cursor a start resumes: replays are not in order."""
+    gap_s: float = 300.0
+    """A first event later than the cursor by more than this is a hole."""
+    wait_initial_s: float = 0.5
+    wait_max_s: float = 60.0
+
+
+@dataclass(slots=True)
+class StreamHealth:
+    """What a page about the watch shows of the stream."""
+
+    events: int = 0
+    marked: int = 0
+    canaries: int = 0
+    unreadable: int = 0
+    connects: int = 0
+    last_event: dt.datetime | None = None
+    last_heartbeat: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageChange:
+    """What of an event matters to the watch."""
+
+    item: str
+    revision: int
+    time: dt.datetime
+
+
+class PageChangeStream:
+    """Follows the stream until stopped. `gap` is told of every hole; `clock` is real time."""
+
+    def __init__(
+        self,
+        url: str,
+        ledger: WatchLedger,
+        *,
+        user_agent: str,
+        gap: Gap | None = None,
+        settings: StreamSettings | None = None,
+        client: httpx.AsyncClient | None = None,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+    ) -> None:
+        self._agent = check_user_agent(user_agent, url)
+        self._url = url
+        self._ledger = ledger
+        self._gap = gap
+        self._settings = settings or StreamSettings()
+        timeout = httpx.Timeout(30.0, read=self._settings.read_timeout_s)
+        self._client = client or httpx.AsyncClient(timeout=timeout)
+        self._clock = clock
+        self._watched: frozenset[str] = frozenset()
+        self.health = StreamHealth()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read, reconnect, read on. Returns when `stop` is set; raises only Refused."""
+        failures = 0
+        while not stop.is_set():
+            before = self.health.events
+            wait: float | None = None
+            try:
+                await self._connect_once(stop)
+            except Retryable as error:
+                wait = error.retry_after_s
+            failures = 0 if self.health.events > before else failures + 1
+            if failures or wait is not None:
+                await _sleep(stop, self._pause_s(failures, wait))
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _connect_once(self, stop: asyncio.Event) -> None:
+        settings = self._settings
+        self._watched = frozenset(await self._ledger.watched())
+        cursor = await self._ledger.cursor(STREAM)
+        headers = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
+        if cursor is not None:
+            await self._check_age(cursor)
+            headers["Last-Event-ID"] = rewound(cursor.event_id, settings.rewind_s)
+        self.health.connects += 1
+        try:
+            async with aconnect_sse(self._client, "GET", self._url, headers=headers) as source:
+                _check(source.response)
+                await self._consume(source.aiter_sse(), cursor, stop)
+        except (httpx.HTTPError, SSEError) as error:
+            raise StreamCut(f"the event stream ended: {error!r}") from error
+
+    async def _consume(self, events: Any, cursor: Cursor | None, stop: asyncio.Event) -> None:
+        """Read one connection to its end, its recycling, or the stop."""
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + settings.recycle_s
+        writer = _Writer(self._ledger, settings, cursor)
+        first = True
+        reading = asyncio.ensure_future(_next(events))
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            while loop.time() < deadline:
+                timeout = min(writer.due_in(loop.time()), max(0.0, deadline - loop.time()))
+                await asyncio.wait(
+                    {reading, stopping}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+                )
+                if stopping.done():
+                    return
+                if reading.done():
+                    event = reading.result()
+                    if event is None:
+                        raise StreamCut("the server closed the event stream")
+                    if first and event.id:
+                        first = False
+                        await self._check_gap(cursor, event)
+                    self._take(event, writer)
+                    reading = asyncio.ensure_future(_next(events))
+                if writer.ready(loop.time()):
+                    self.health.marked += await writer.flush()
+        finally:
+            reading.cancel()
+            stopping.cancel()
+            with contextlib.suppress(asyncio.CancelledError, httpx.HTTPError, StopAsyncIteration):
+                await reading
+            self.health.marked += await writer.flush()
+
+    def _take(self, event: ServerSentEvent, writer: _Writer) -> None:
+        if not event.data:
+            return
+        self.health.events += 1
+        try:
+            data = json.loads(event.data)
+            if is_canary(data):
+                self.health.canaries += 1
+                self.health.last_heartbeat = self._clock()
+                change = None
+            else:
+                change = read_event(data, self._settings)
+        except (ValueError, KeyError, TypeError):
+            self.health.unreadable += 1
+            change = None
+        if change is not None and change.item not in self._watched:
+            change = None
+        when = event_time(event.id)
+        if when is not None:
+            self.health.last_event = when
+        writer.add(event.id, when, change)
+
+    async def _check_age(self, cursor: Cursor) -> None:
+        if self._clock() - cursor.event_time > OLDEST_CURSOR:
+            await self._tell_gap(cursor.event_time, self._clock())
+
+    async def _check_gap(self, cursor: Cursor | None, event: ServerSentEvent) -> None:
+        first = event_time(event.id)
+        if cursor is None or first is None:
+            return
+        if first - cursor.event_time > dt.timedelta(seconds=self._settings.gap_s):
+            await self._tell_gap(cursor.event_time, first)
+
+    async def _tell_gap(self, since: dt.datetime, until: dt.datetime) -> None:
+        if self._gap is not None:
+            await self._gap(since, until)
+
+    def _pause_s(self, failures: int, wait: float | None) -> float:
+        settings = self._settings
+        grown = min(settings.wait_max_s, settings.wait_initial_s * 2 ** min(failures, 10))
+        return max(wait or 0.0, grown * random.uniform(0.5, 1.0))
+
+
+class _Writer:
+    """Collects marks; writes them with the newest event id in one transaction.
+
+    The cursor never goes back: a replay is out of order and repeats what was read."""
+
+    def __init__(
+        self, ledger: WatchLedger, settings: StreamSettings, cursor: Cursor | None
+    ) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._cursor = cursor
+        self._marks: dict[str, int] = {}
+        self._events = 0
+        self._since: float | None = None
+
+    def add(self, event_id: str, when: dt.datetime | None, change: PageChange | None) -> None:
+        if self._since is None:
+            self._since = asyncio.get_running_loop().time()
+        self._events += 1
+        if change is not None:
+            self._marks[change.item] = max(change.revision, self._marks.get(change.item, 0))
+        if when is not None and (self._cursor is None or when >= self._cursor.event_time):
+            self._cursor = Cursor(stream=STREAM, event_id=event_id, event_time=when)
+
+    def due_in(self, now: float) -> float:
+        if self._since is None:
+            return 3600.0
+        return max(0.0, self._since + self._settings.batch_ms / 1000 - now)
+
+    def ready(self, now: float) -> bool:
+        return self._events >= self._settings.batch or (
+            self._since is not None and self.due_in(now) == 0.0
+        )
+
+    async def flush(self) -> int:
+        if not self._events:
+            return 0
+        marks = [DirtyMark(item=i, revision=r, reason="stream") for i, r in self._marks.items()]
+        fresh = await self._ledger.mark(marks, self._cursor)
+        self._marks, self._events, self._since = {}, 0, None
+        return fresh
+
+
+def read_event(data: Mapping[str, Any], settings: StreamSettings) -> PageChange | None:
+    """The change of an item that an event tells of; None for other wikis and namespaces.
+
+    Raises KeyError, TypeError or ValueError on an event of another shape."""
+    if data["wiki_id"] != settings.wiki:
+        return None
+    page = data["page"]
+    if page["namespace_id"] != settings.namespace:
+        return None
+    revision = data.get("revision") or {}
+    number = revision.get("rev_id", 0)
+    time = dt.datetime.fromisoformat(str(data["dt"]).replace("Z", "+00:00"))
+    # A deletion has no newer revision: it must be looked at all the same.
+    seen = number + (data.get("page_change_kind") == "delete")
+    return PageChange(str(page["page_title"]), int(seen), time)
+
+
+def is_canary(data: Any) -> bool:
+    return isinstance(data, Mapping) and (data.get("meta") or {}).get("domain") == "canary"
+
+
+def event_time(event_id: str) -> dt.datetime | None:
+    """The time in an event id (milliseconds in its topic assignments); None if it has none."""
+    try:
+        parts = json.loads(event_id)
+        stamps = [p["timestamp"] for p in parts if "timestamp" in p]
+        return dt.datetime.fromtimestamp(max(stamps) / 1000, dt.UTC) if stamps else None
+    except (ValueError, TypeError, KeyError, OverflowError, OSError):
+        return None
+
+
+def rewound(event_id: str, seconds: float) -> str:
+    """The event id so many seconds earlier; all else verbatim, as the server demands."""
+    try:
+        parts = json.loads(event_id)
+        moved = [
+            {**p, "timestamp": p["timestamp"] - int(seconds * 1000)} if "timestamp" in p else p
+            for p in parts
+        ]
+    except (ValueError, TypeError, KeyError):
+        return event_id
+    return json.dumps(moved, separators=(",", ":")) if seconds else event_id
+
+
+def _check(response: httpx.Response) -> None:
+    wait = retry_after_s(response.headers.get("retry-after"))
+    if response.status_code == 429:
+        raise Throttled("the event stream allows no further connection", retry_after_s=wait)
+    if response.status_code >= 500:
+        raise Unreachable(f"the event stream answered {response.status_code}", retry_after_s=wait)
+    if response.status_code >= 400:
+        raise Refused(f"the event stream answered {response.status_code}: check url and contact")
+
+
+async def _next(events: Any) -> ServerSentEvent | None:
+    return await anext(events, None)
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
