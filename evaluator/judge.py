@@ -96,7 +96,7 @@ def judge_output(probe: Probe, output: Output) -> Verdict:
     hedged, strong = hedges(text)
     cause, cause_spans = read_cause(text, question.cause)
     yes, yes_spans = _yes_no(text) if probe.kind is QuestionKind.CHECK else (None, [])
-    claims_new, claims_old = _claims(probe)
+    claims_new, claims_old = claims(probe)
     if probe.kind is QuestionKind.CHECK and yes is None:
         yes = _implied(fact.final, claims_new, claims_old)
     against = (claims_new and yes is False) or (claims_old and yes is True)
@@ -145,7 +145,7 @@ def _names(probe: Probe, new: tuple[str, ...], old: tuple[str, ...]) -> Names:
     )
 
 
-def _claims(probe: Probe) -> tuple[bool, bool]:
+def claims(probe: Probe) -> tuple[bool, bool]:
     """Whether the checked claim puts forward (the new holder, the old holder)."""
     claimed = normalise(probe.question.claimed or "")
     if not claimed:

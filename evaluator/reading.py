@@ -303,11 +303,11 @@ def _stance(marked: str, position: int, subject: str) -> Stance:
         return Stance.ENDED
     by_left = _from_left(marked, left)
     if _WHO.match(rest):
-        if by_left in (Stance.CURRENT, Stance.EVENT):
+        if by_left is Stance.CURRENT or by_left is Stance.EVENT:
             return by_left
         rest = _WHO.sub("", rest, count=1)
     by_right = _from_right(rest, subject)
-    if by_right not in (None, Stance.NEUTRAL):
+    if by_right is not None and by_right is not Stance.NEUTRAL:
         return by_right
     if _L_FORMER.search(left) or _L_AFTER.search(left):
         return Stance.ENDED

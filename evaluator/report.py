@@ -194,9 +194,10 @@ def _edits(report: Report) -> list[EditRow]:
         report.candidate.verdicts,
         strict=True,
     )
-    for probe, *row in columns:
+    for probe, old, old_row, new, new_row in columns:
         if probe.part in (Part.EDIT, Part.RETENTION):
-            groups[probe.part, probe.cluster].append((probe, _answer(probe, *row)))
+            answer = _answer(probe, old, old_row, new, new_row)
+            groups[probe.part, probe.cluster].append((probe, answer))
     return [_edit_row(part, group) for (part, _), group in groups.items()]
 
 
