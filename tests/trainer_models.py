@@ -1,4 +1,4 @@
-"""A tiny real base model for the trainer's tests, overfit in seconds, and the edits that it can read.
+"""A tiny real base model for the trainer's tests, overfit in seconds, and edits that it can read.
 
 It answers a few questions from memory with the legacy holder, and with the new holder when the
 edit's own narrative is in its context: just what the two stages of CODE need.
@@ -6,8 +6,12 @@ edit's own narrative is in its context: just what the two stages of CODE need.
 
 from __future__ import annotations
 
+import atexit
 import json
 import random
+import shutil
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -110,9 +114,7 @@ def make_unit(number: int) -> EditUnit:
         claims=(), prose=prose, cause=fresh.cause, drafter="test/1", lineage={}
     )
     asked = _questions(fresh, fresh.holder, legacy.holder)
-    return EditUnit(
-        id=f"unit-{number}", change=change, narrative=narrative, questions=tuple(asked)
-    )
+    return EditUnit(id=f"unit-{number}", change=change, narrative=narrative, questions=tuple(asked))
 
 
 def make_units() -> tuple[EditUnit, ...]:
@@ -121,9 +123,7 @@ def make_units() -> tuple[EditUnit, ...]:
 
 def make_anchors() -> tuple[Question, ...]:
     return tuple(
-        Question(
-            kind=QuestionKind.UNRELATED, use=Use.TRAIN, text=q, answers=(a[:-1],), reference=a
-        )
+        Question(kind=QuestionKind.UNRELATED, use=Use.TRAIN, text=q, answers=(a[:-1],), reference=a)
         for q, a in _ANCHORS
     )
 
@@ -186,6 +186,15 @@ def build_base(folder: Path, *, steps: int = 220) -> Path:
     _overfit(model, ChatFormat(tokenizer, [tokenizer.eos_token_id], str(folder)), rows, steps)
     model.save_pretrained(str(folder))
     return folder
+
+
+@lru_cache(maxsize=1)
+def shared_base() -> Path:
+    """The overfit base model, built once a test process."""
+    folder = Path(tempfile.mkdtemp(prefix="almanac-base-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    torch.set_num_threads(1)
+    return build_base(folder)
 
 
 def _overfit(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ def derive(seed: int, *parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-class Shuffled:
+class Shuffled(Generic[T]):
     """An endless stream over rows, shuffled anew each round; any position is found directly."""
 
     def __init__(self, rows: Sequence[T], seed: int) -> None:

@@ -140,7 +140,7 @@ def train(directory: Path, spec: JobSpec, listener: Listener | None) -> Path:
     if session.resume:
         load_student_state(engine, session.resume.student)
         session.metrics.update(session.resume.state["metrics"])
-        journal.rewind_metrics(session.resume.metrics_bytes)
+    journal.rewind_metrics(session.resume.metrics_bytes if session.resume else 0)
     run_method(session)
     if spec.recipe.method != "none":
         session.metrics["recall_of_direct_questions"] = round(session.recall(), 4)

@@ -40,8 +40,9 @@ def attach_student(
     else:
         _add_fresh(engine, recipe.lora, derive(seed, "lora"))
     if recipe.engine.activation_checkpointing:
-        engine.model.get_base_model().gradient_checkpointing_enable()
-        engine.model.get_base_model().enable_input_require_grads()
+        inner: Any = engine.model.get_base_model()
+        inner.gradient_checkpointing_enable()
+        inner.enable_input_require_grads()
 
 
 def _add_fresh(engine: TransformersEngine, lora: LoraSettings, seed: int) -> None:

@@ -6,6 +6,8 @@ model itself. Owns memory only; what is in it is the model's.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
@@ -31,22 +33,23 @@ class _RoomyLayer(DynamicLayer):
         self._value_room[:, :, :used] = values
         self._view(used)
 
-    def _view(self, used: int) -> None:
-        self.keys = self._key_room[:, :, :used]
-        self.values = self._value_room[:, :, :used]
+    def _view(self, used: int) -> tuple[Tensor, Tensor]:
+        self.used = used
+        self.keys = keys = self._key_room[:, :, :used]
+        self.values = values = self._value_room[:, :, :used]
+        return keys, values
 
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
-        used = self.keys.shape[-2]
-        end = used + key_states.shape[-2]
-        self._key_room[:, :, used:end] = key_states
-        self._value_room[:, :, used:end] = value_states
-        self._view(end)
-        return self.keys, self.values
+        end = self.used + key_states.shape[-2]
+        self._key_room[:, :, self.used : end] = key_states
+        self._value_room[:, :, self.used : end] = value_states
+        return self._view(end)
 
     def batch_select_indices(self, indices: Tensor) -> None:
-        self._fill(self.keys[indices], self.values[indices])
+        keys, values = self._view(self.used)
+        self._fill(keys[indices], values[indices])
 
 
 def with_room(prefill: DynamicCache, rows: Tensor, capacity: int) -> Cache:
@@ -55,15 +58,17 @@ def with_room(prefill: DynamicCache, rows: Tensor, capacity: int) -> Cache:
     if any(type(layer) is not DynamicLayer for layer in prefill.layers):
         prefill.batch_select_indices(rows)
         return prefill
-    layers = [
-        _RoomyLayer(layer.keys[rows], layer.values[rows], capacity) for layer in prefill.layers
+    filled: list[Any] = list(prefill.layers)
+    layers: list[Any] = [
+        _RoomyLayer(layer.keys[rows], layer.values[rows], capacity) for layer in filled
     ]
     return Cache(layers=layers)
 
 
 def keep_rows(cache: Cache, rows: Tensor) -> None:
     """Drop all other rows, in place."""
-    for layer in cache.layers:
+    layers: list[Any] = list(cache.layers)
+    for layer in layers:
         layer.batch_select_indices(rows)
 
 

@@ -63,7 +63,7 @@ def decode(
     per_batch = max(1, how.batch_rows // how.n)
     for start in range(0, len(order), per_batch):
         chosen = order[start : start + per_batch]
-        rows = _Rows.prefill(network, [list(prompts[i]) for i in chosen], how)
+        rows = _Rows(network, [list(prompts[i]) for i in chosen], how)
         while rows.step(how, generator) is not None:
             pass
         for place, index in enumerate(chosen):
@@ -75,7 +75,7 @@ def decode_stepwise(
     network: Network, prompt: Sequence[int], how: Decoding, generator: torch.Generator
 ) -> Iterator[int]:
     """The tokens of one completion as they come; the end token is not among them."""
-    rows = _Rows.prefill(network, [list(prompt)], how)
+    rows = _Rows(network, [list(prompt)], how)
     while (token := rows.step(how, generator)) is not None:
         if not rows.completions[0].finished:
             yield token
@@ -84,39 +84,31 @@ def decode_stepwise(
 class _Rows:
     """A batch in flight: the living rows, their cache, mask and next logits."""
 
+    @torch.inference_mode()
     def __init__(self, network: Network, prompts: list[list[int]], how: Decoding) -> None:
         self.network = network
         self.completions = [Completion() for _ in range(len(prompts) * how.n)]
         self.alive = list(range(len(self.completions)))
         self.steps = 0
-
-    @classmethod
-    @torch.inference_mode()
-    def prefill(cls, network: Network, prompts: list[list[int]], how: Decoding) -> _Rows:
-        self = cls(network, prompts, how)
         ids, mask = left_pad(prompts, network.pad_id, network.device)
-        cache = DynamicCache()
+        prefill = DynamicCache()
         hidden = network.decoder(
             input_ids=ids,
             attention_mask=mask,
             position_ids=position_ids(mask),
-            past_key_values=cache,
+            past_key_values=prefill,
             use_cache=True,
         ).last_hidden_state[:, -1]
         rows = torch.arange(len(prompts), device=network.device).repeat_interleave(how.n)
-        self.cache = with_room(cache, rows, ids.shape[1] + how.max_new_tokens)
+        self.used = ids.shape[1]
+        self.cache = with_room(prefill, rows, self.used + how.max_new_tokens)
         room = mask.new_ones(len(rows), how.max_new_tokens)
         self.mask = torch.cat([mask[rows], room], dim=1)
-        self.used = ids.shape[1]
-        self.next_position = mask.sum(-1)[rows]
-        self.logits = network.head(hidden[rows]).float()
-        greedy = torch.zeros(len(rows), dtype=torch.bool, device=network.device)
-        if how.temperature == 0:
-            greedy[:] = True
-        elif how.greedy_first:
-            greedy[:: how.n] = True
-        self.greedy = greedy
-        return self
+        self.next_position: Tensor = mask.sum(dim=-1)[rows]
+        self.logits: Tensor = network.head(hidden[rows]).float()
+        self.greedy = torch.full((len(rows),), how.temperature == 0, device=network.device)
+        if how.greedy_first:
+            self.greedy[:: how.n] = True
 
     @torch.inference_mode()
     def step(self, how: Decoding, generator: torch.Generator) -> int | None:

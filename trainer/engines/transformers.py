@@ -35,7 +35,7 @@ class TransformersEngine:
     """A causal language model with adapters. `load` reads one, the constructor takes its parts."""
 
     def __init__(self, model: Any, chat: ChatFormat, digest: str, batch_rows: int = 64) -> None:
-        self.model = model
+        self.model: Any = model
         """The base model; a PeftModel around it once an adapter is resident."""
         self.chat = chat
         self.base_digest = digest
@@ -72,7 +72,7 @@ class TransformersEngine:
         disable_progress_bar()  # callers show their own progress
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(path), padding_side="left")
-            model = AutoModelForCausalLM.from_pretrained(str(path), **options)
+            model: Any = AutoModelForCausalLM.from_pretrained(str(path), **options)
         except Exception as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
             raise BadBase(f"the model in {path} cannot be loaded: {reason}") from error
@@ -106,6 +106,8 @@ class TransformersEngine:
         """Digest of the base under the resident adapter `name` (None: of the bare base)."""
         if name is None:
             return self.base_digest
+        if name not in self._adapters:
+            raise BadAdapter(f"adapter {name!r} is not resident: load it first")
         pair = f"{self.base_digest} {self._adapters[name]}\n"
         return hashlib.sha256(pair.encode()).hexdigest()
 
@@ -379,10 +381,8 @@ def _load_options(dtype: str, quantization: str, attention: str) -> dict[str, An
 
 
 def _end_ids(model: Any, tokenizer: Any) -> set[int]:
-    found: set[int] = set()
+    found: list[Any] = [tokenizer.eos_token_id]
     for source in (model.config, model.generation_config):
         value = getattr(source, "eos_token_id", None)
-        found.update(value if isinstance(value, (list, tuple)) else [value])
-    found.add(tokenizer.eos_token_id)
-    found.discard(None)  # type: ignore[arg-type]
-    return {int(i) for i in found}
+        found += value if isinstance(value, list | tuple) else [value]
+    return {int(i) for i in found if i is not None}

@@ -1,0 +1,63 @@
+"""Recipes are typed; a wrong one says where."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainer.errors import BadRecipe
+from trainer.recipe import load_recipe, recipe_names
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_is_valid_and_has_its_stages(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert (recipe.distil is not None) == (recipe.method == "code")
+
+
+def test_the_reference_settings_are_the_references() -> None:
+    recipe = load_recipe("reference-2026")
+    assert recipe.sft and recipe.distil
+    assert recipe.sampling.samples * recipe.sampling.replicas == 1200
+    assert [recipe.distil.total_steps(n) for n in (1, 4, 90)] == [20, 35, 465]
+
+
+def test_the_digest_is_of_what_is_trained_not_of_the_machine() -> None:
+    recipe = load_recipe("embedded")
+    other = recipe.engine.model_copy(update={"threads": 7})
+    assert recipe.model_copy(update={"engine": other}).digest == recipe.digest
+    longer = recipe.lora.model_copy(update={"rank": 4})
+    assert recipe.model_copy(update={"lora": longer}).digest != recipe.digest
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('method = "code"', r"needs a section \[sft\]"),
+        ('method = "rome"', "method"),
+        ('method = "none"\nrank = 3', "rank"),
+        ('method = "none"\n[lora]\nrank = 0', "lora.rank"),
+        ("method = ", "not TOML"),
+    ],
+)
+def test_a_wrong_recipe_is_told(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(BadRecipe, match=complaint):
+        load_recipe(path)
+
+
+def test_an_unknown_recipe_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(BadRecipe, match=r"embedded.*mini"):
+        load_recipe("embeded")
+    with pytest.raises(BadRecipe, match="cannot be read"):
+        load_recipe(tmp_path / "no.toml")
+
+
+def test_planning_a_job_needs_no_torch() -> None:
+    code = "import sys, trainer.job, trainer.recipe; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
