@@ -44,11 +44,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """One quality, of the base model and of each promoted version, in the order of versions."""
+    """One quality, of production before and of the candidate after, for each release."""
 
     name: str
-    before: float | None
-    after: tuple[float | None, ...]
+    by_release: tuple[tuple[float | None, float | None], ...]
     better: str
     """`higher` or `lower`."""
 
@@ -62,18 +61,20 @@ class Criterion:
     value: str
     limit: str
     verdict: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rolled:
-    """A rollback and the promotion after it, timed from the command to the first right answer."""
+    """A rollback and the promotion after it, timed from the command to the first answer of the
+    version gone to; None where a demo that was cut in between could not time it."""
 
     question: str
     served: str
     rolled_back: str
     promoted_again: str
-    back_s: float
-    again_s: float
+    back_s: float | None
+    again_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

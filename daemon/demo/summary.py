@@ -55,24 +55,24 @@ def _answers(result: DemoResult) -> Table:
 def _measures(result: DemoResult) -> Table:
     table = Table(title="Measured on generated text", title_justify="left")
     table.add_column("measure")
-    table.add_column("base", justify="right")
-    for number in range(1, 1 + max(len(m.after) for m in result.measures)):
-        table.add_column(f"v{number}", justify="right")
+    for number in range(1, 1 + len(result.measures[0].by_release)):
+        table.add_column(f"release {number}: before", justify="right")
+        table.add_column("after", justify="right")
     table.add_column("better")
     for measure in result.measures:
-        values = [measure.before, *measure.after]
+        values = [value for pair in measure.by_release for value in pair]
         table.add_row(measure.name, *map(_number, values), measure.better)
     return table
 
 
 def _criteria(result: DemoResult) -> Table:
     table = Table(title="The gate", title_justify="left")
-    for name in ("release", "criterion", "value", "limit", "verdict"):
+    for name in ("release", "criterion", "value", "limit", "verdict", "detail"):
         table.add_column(name)
     for line in result.criteria:
         style = {"pass": "green", "fail": "red"}.get(line.verdict, "yellow")
         cells = (str(line.release), line.name, line.value, line.limit)
-        table.add_row(*map(escape, cells), f"[{style}]{line.verdict}[/]")
+        table.add_row(*map(escape, cells), f"[{style}]{line.verdict}[/]", escape(line.detail))
     return table
 
 
@@ -84,10 +84,14 @@ def _times(result: DemoResult) -> Table:
         table.add_row(name, f"{seconds:.1f}")
     if result.rolled:
         table.add_section()
-        table.add_row("rollback, command to first answer", f"{result.rolled.back_s:.2f}")
-        table.add_row("promotion again, the same", f"{result.rolled.again_s:.2f}")
+        table.add_row("rollback, command to first answer", _seconds(result.rolled.back_s))
+        table.add_row("promotion again, the same", _seconds(result.rolled.again_s))
     return table
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.1f} %"
+
+
+def _seconds(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.2f}"

@@ -10,6 +10,7 @@ import httpx
 import orjson
 import pytest
 
+from daemon.demo.wikidata.__main__ import main
 from daemon.demo.wikidata.edits import EditKind, Kind
 from daemon.demo.wikidata.scenario import Scenario, build_scenario
 from knowledge.world import World
@@ -210,5 +211,27 @@ def test_a_restart_after_a_kill_shows_the_same(server: LocalServer, scenario: Sc
     assert server.api(action="wbgetentities", ids=item) == before
 
 
-def test_some_noise_is_there_at_all(scenario: Scenario) -> None:
-    assert scenario.counts[Kind.VANDALISM] >= 5
+def test_users_tell_how_young_an_account_is(server: LocalServer, scenario: Scenario) -> None:
+    vandals = [e.editor for e in scenario.edits if e.truth and e.truth.kind is Kind.VANDALISM]
+    young = next(editor for editor in vandals if editor.user_id and not editor.is_temp)
+    answer = server.api(
+        action="query",
+        list="users",
+        ususers=f"{young.name}|Nobody Of That Name",
+        usprop="editcount|registration|groups",
+    )
+    known, unknown = answer["query"]["users"]
+    assert known["userid"] == young.user_id
+    assert known["editcount"] == young.edit_count
+    assert known["registration"].startswith("20")
+    assert unknown == {"name": "Nobody Of That Name", "missing": ""}
+
+
+def test_a_busy_port_is_one_clear_line(
+    server: LocalServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = server.url.rpartition(":")[2]
+    code = main(["--port", port, "--successions", "1", "--noise", "15"])
+    assert code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert port in line and "cannot listen" in line

@@ -69,6 +69,7 @@ def _bound(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        made.listen(128)  # callers that come before the server is ready wait
     except OSError as error:
         made.close()
         raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from error

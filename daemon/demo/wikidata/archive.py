@@ -29,6 +29,7 @@ class Archive:
         for item, edits in self._histories.items():
             self._item_times[item] = [edit.time for edit in edits]
         self.by_page = {edits[0].page_id: item for item, edits in self._histories.items()}
+        self.editors = {e.editor.name: e.editor for e in scenario.by_revision.values()}
         self.titles: dict[str, list[str]] = defaultdict(list)
         for item, edit in scenario.initial.items():
             links = orjson.loads(edit.content or b"{}").get("sitelinks")

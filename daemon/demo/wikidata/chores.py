@@ -152,9 +152,7 @@ def _spelling(also: Change) -> Change:
         for statements in entity["claims"].values():
             for made in statements:
                 for snak in made.get("qualifiers", {}).get("P580", ()):
-                    value = snak.get("datavalue", {}).get("value")
-                    if value:
-                        value["time"] = value["time"].replace("-00", "-01")
+                    snaks.fill_date(snak)
         also(entity)
 
     return change
@@ -222,7 +220,7 @@ def junk_item(plan: Plan, targets: Targets) -> int:
     """Somebody makes a nonsense item; an administrator deletes it."""
     item = plan.catalogue.reserve_item()
     first = plan.rng.randint(HOUR, LAST - DAY)
-    stranger, truth = plan.cast.stranger(), plan.story(Kind.JUNK_ITEM)
+    stranger, truth = plan.cast.stranger(first), plan.story(Kind.JUNK_ITEM)
     text = plan.rng.choice(("test test", "asdf", "my cat", "best school ever"))
 
     def change(entity: Json) -> None:

@@ -53,8 +53,11 @@ class Cast:
     def patroller(self) -> Editor:
         return self._rng.choice(self.patrollers)
 
-    def stranger(self) -> Editor:
-        """Somebody nobody knows: an IP address, a temporary account or a very young one."""
+    def stranger(self, at_s: int) -> Editor:
+        """Somebody nobody knows: an IP address, a temporary account or a very young one.
+
+        `at_s` is when the stranger edits, in seconds since the scenario's start.
+        """
         rng = self._rng
         draw = rng.random()
         if draw < 0.35:
@@ -62,12 +65,13 @@ class Cast:
             if rng.random() < 0.4:
                 host = f"2001:DB8:{rng.randrange(65536):X}:{rng.randrange(65536):X}:0:0:0:1"
             return Editor(name=host)
-        age = dt.timedelta(hours=rng.uniform(0.2, 24 * 12))
+        edited = self._start + dt.timedelta(seconds=at_s)
+        registered = edited - dt.timedelta(minutes=rng.randrange(10, 60 * 24 * 12))
         if draw < 0.65:
             return Editor(
                 name=f"~2025-{rng.randrange(10_000, 99_999)}-{rng.randrange(10, 99)}",
                 user_id=self._id(),
-                registered=self._start - age,
+                registered=registered,
                 edit_count=rng.randrange(0, 5),
                 groups=("*", "temp"),
                 is_temp=True,
@@ -75,7 +79,7 @@ class Cast:
         return Editor(
             name=f"{rng.choice(_FIRST)}{rng.randrange(100, 9999)}",
             user_id=self._id(),
-            registered=self._start - age,
+            registered=registered,
             edit_count=rng.randrange(0, 12),
             groups=("*", "user"),
         )

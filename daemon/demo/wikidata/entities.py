@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from daemon.demo.wikidata import snaks, vocabulary
 from daemon.demo.wikidata.snaks import Json
@@ -41,6 +41,8 @@ class Catalogue:
         self._next_id = vocabulary.FIRST_HELPER_ID
         self._classes: dict[str, str] = {}
         self._causes: dict[str, str] = {}
+        self._titles: set[str] = set()
+        self._successions = {(s.subject.id, s.property): s for s in world.successions}
         self._add_classes()
         self._add_entities()
         self.sources = tuple(
@@ -161,17 +163,25 @@ class Catalogue:
         if entity.aliases:
             made["aliases"]["en"] = [snaks.term("en", a) for a in entity.aliases]
         self.add(entity.id, "P31", self._class(entity.kind))
-        made["sitelinks"]["enwiki"] = {"site": "enwiki", "title": entity.label, "badges": []}
-        if entity.id not in self.world.entities:
-            made["sitelinks"] = {}
+        if entity.id in self.world.entities:
+            title = self._title(entity)
+            made["sitelinks"]["enwiki"] = {"site": "enwiki", "title": title, "badges": []}
+
+    def _title(self, entity: Entity) -> str:
+        """The title of the item's article: its label, told apart where two share one."""
+        title = entity.label
+        if title in self._titles:
+            title = f"{entity.label} ({entity.kind or entity.id})"
+        if title in self._titles:
+            title = f"{entity.label} ({entity.id})"
+        self._titles.add(title)
+        return title
 
     def _state(
         self, subject: str, property_id: str, facts: tuple[Fact, ...], rank: str | None
     ) -> None:
         """The statements of one slot on `LEGACY_DATE`: past holders ended, the holder in force."""
-        succession = next(
-            (s for s in self._successions_of(subject) if s.property == property_id), None
-        )
+        succession = self._successions.get((subject, property_id))
         known = facts[: facts.index(succession.old) + 1] if succession else facts
         past, current = (known[:-1], known[-1:]) if succession else ((), known)
         claims = self.items[subject]["claims"].setdefault(property_id, [])
@@ -186,26 +196,19 @@ class Catalogue:
                     self.guid(subject) if taken else guid,
                     snaks.item_snak(property_id, fact.object.id),
                     rank=rank or "normal",
-                    qualifiers=_started(fact, past[-1] if past else None),
+                    qualifiers=started(fact, past[-1] if past else None),
                     references=self._references(),
                 )
             )
         if succession:
             self._office(subject, property_id, succession.old)
 
-    def _successions_of(self, subject: str) -> Iterable:
-        if not hasattr(self, "_by_subject"):
-            self._by_subject: dict[str, list] = {}
-            for succession in self.world.successions:
-                self._by_subject.setdefault(succession.subject.id, []).append(succession)
-        return self._by_subject.get(subject, ())
-
     def past_statement(self, fact: Fact, following: Fact) -> Json:
         """The statement of a holder who has left, with everything that the table knows."""
         return snaks.statement(
             self.guid(fact.subject.id),
             snaks.item_snak(fact.property, fact.object.id),
-            qualifiers=(*_started(fact, None), *self.ending(fact, following)),
+            qualifiers=(*started(fact, None), *self.ending(fact, following)),
             references=self._references(),
         )
 
@@ -226,7 +229,7 @@ class Catalogue:
 
     def _office(self, subject: str, property_id: str, holder: Fact) -> None:
         """The office item of a slot, with its holder, and the holder's own statement of it."""
-        start = _started(holder, None)
+        start = started(holder, None)
         person = holder.object.id
         if property_id == "P54":
             self.add(person, "P527", subject, *start)
@@ -243,13 +246,9 @@ class Catalogue:
         self.add(person, "P39", office, *start)
 
 
-def _started(fact: Fact, before: Fact | None) -> tuple[Json, ...]:
+def started(fact: Fact, before: Fact | None) -> tuple[Json, ...]:
+    """The qualifiers that start a statement: start time, replaces."""
     found = [snaks.time_snak("P580", fact.start)] if fact.start else []
     if before and vocabulary.class_word(before.object.kind) == "human":
         found.append(snaks.item_snak("P1365", before.object.id))
     return tuple(found)
-
-
-def started(fact: Fact, before: Fact | None) -> tuple[Json, ...]:
-    """The qualifiers that start a statement: start time, replaces."""
-    return _started(fact, before)

@@ -105,7 +105,7 @@ def vandalism(plan: Plan, targets: Targets) -> int:
     first = plan.agenda.place(plan.rng, slot[:1], length, *_bounds(plan, slot))
     if first is None:
         return 0
-    vandal, value = plan.cast.stranger(), _impostor(plan, targets, slot)
+    vandal, value = plan.cast.stranger(first), _impostor(plan, targets, slot)
     truth = plan.story(Kind.VANDALISM, slot)
     edits = _vandal_edits(plan, slot, value, plan.day_of(first))
     for index, (comment, change) in enumerate(edits):
@@ -141,7 +141,7 @@ def edit_war(plan: Plan, targets: Targets) -> int:
     first = plan.agenda.place(plan.rng, slot[:1], sum(gaps), *_bounds(plan, slot))
     if first is None:
         return 0
-    attacker, defender = plan.cast.stranger(), plan.cast.regular()
+    attacker, defender = plan.cast.stranger(first), plan.cast.regular()
     value, truth = _impostor(plan, targets, slot), plan.story(Kind.EDIT_WAR, slot)
     comment = about("wbsetclaim-update", slot[1], value, args="2||1|1")
     plan.edit(first, slot[0], attacker, comment, truth, _replacing(slot[1], value))

@@ -6,6 +6,7 @@ between the legacy one and the latest are entered as past ones together with the
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ class _Slot:
 
         def change(entity: Json) -> None:
             for statement in (*past, made):
-                append(entity, self.property, snaks.orjson.loads(snaks.orjson.dumps(statement)))
+                append(entity, self.property, copy.deepcopy(statement))
 
         comment = created(self.property, self.new.object.id, len(qualifiers))
         if past:

@@ -1,6 +1,6 @@
-"""`action=query`: page info, revisions and recent changes, with continuation as MediaWiki has it.
+"""`action=query`: page info, revisions, recent changes and users, with MediaWiki's continuation.
 
-Owns those three modules. Rows of recent changes are kept for 30 days, as on Wikidata.
+Owns those four modules. Rows of recent changes are kept for 30 days, as on Wikidata.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def query(params: Params, archive: Archive) -> Answer:
     props, lists = params.many("prop"), params.many("list")
     for name, asked, known in (
         ("prop", props, ("info", "revisions")),
-        ("list", lists, ("recentchanges",)),
+        ("list", lists, ("recentchanges", "users")),
     ):
         strange = [value for value in asked if value not in known]
         if strange:
@@ -35,6 +35,8 @@ def query(params: Params, archive: Archive) -> Answer:
         _pages(params, archive, props, body, following)
     if "recentchanges" in lists:
         _recent_changes(params, archive, body, following)
+    if "users" in lists:
+        body["users"] = _users(params, archive)
     if "rccontinue" in following or not following:
         params.flag(answer, "batchcomplete", True)
     if following:
@@ -218,6 +220,29 @@ def _add_content(params: Params, props: list[str], edit: Edit, row: Answer) -> N
         row["slots"] = {"main": slot}
     else:
         row.update(slot)
+
+
+def _users(params: Params, archive: Archive) -> list[Answer]:
+    """Accounts by name (`ususers`) with what `usprop` asks for."""
+    props, rows = params.many("usprop"), []
+    for name in params.many("ususers"):
+        editor = archive.editors.get(name)
+        if editor is None:
+            rows.append(_with_flag(params, {"name": name}, "missing"))
+            continue
+        row: Answer = {"name": name}
+        if editor.user_id is None:
+            rows.append(_with_flag(params, row, "invalid"))
+            continue
+        row = {"userid": editor.user_id, "name": name}
+        if "editcount" in props:
+            row["editcount"] = editor.edit_count
+        if "registration" in props and editor.registered:
+            row["registration"] = iso(editor.registered)
+        if "groups" in props:
+            row["groups"] = list(editor.groups)
+        rows.append(row)
+    return rows
 
 
 def _number(text: str) -> int:

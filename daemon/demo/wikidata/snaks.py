@@ -52,6 +52,14 @@ def time_snak(property_id: str, date: Date, *, filled: bool = False) -> Json:
     return _snak(property_id, {"value": value, "type": "time"})
 
 
+def fill_date(snak: Json) -> None:
+    """Write 01 for the month and day that a time value does not know. Changes the snak in place."""
+    datavalue = snak.get("datavalue")
+    if datavalue:
+        datavalue["value"]["time"] = datavalue["value"]["time"].replace("-00", "-01")
+        snak["hash"] = _sha1([snak["property"], datavalue])
+
+
 def url_snak(property_id: str, url: str) -> Json:
     return _snak(property_id, {"value": url, "type": "string"})
 
