@@ -9,6 +9,7 @@ flag `--set release.size=12`.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,16 +69,11 @@ class WatchSettings(Section):
     stability_h: float | None = Field(default=None, ge=0)
     """How long a change must stand, for all properties; without it, each property's own time."""
     corroborated_h: float = Field(default=24.0, ge=0)
-    properties: tuple[str, ...] = ()
-    """Watched property ids; empty means the whole catalogue."""
-    interval_s: float = Field(default=30.0, gt=0)
 
 
 class ModelSettings(Section):
     base: Path = _ROOT / "trainer" / "embedded" / "weights"
     recipe: str = "embedded"
-    endpoint: str | None = None
-    """OpenAI-compatible endpoint of a vLLM that serves the base; without one, in process."""
 
 
 class DrafterKind(StrEnum):
@@ -269,6 +265,20 @@ def load(config: Path | None = None, flags: Sequence[str] = ()) -> Loaded:
     except ValidationError as error:
         raise ConfigError(_explain(error, origin)) from None
     return Loaded(settings=settings, sources=_sources(settings, origin), file=path)
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The whole tree as environment variables, secrets in the clear: for child processes."""
+    found: dict[str, str] = {}
+    for key, value in _leaves(settings.model_dump(mode="python")):
+        name = ENV_PREFIX + key.upper().replace(".", "__")
+        if isinstance(value, SecretStr):
+            found[name] = value.get_secret_value()
+        elif isinstance(value, (tuple, list, bool)):
+            found[name] = json.dumps(value)
+        elif value is not None:
+            found[name] = str(value)
+    return found
 
 
 def _config_path(config: Path | None) -> Path | None:

@@ -13,7 +13,7 @@ import structlog
 
 from daemon.config import LogSettings, LogStyle
 
-_QUIET = ("apscheduler", "httpx", "httpcore", "uvicorn.access", "alembic")
+_QUIET = ("httpx", "httpcore", "uvicorn.access", "alembic")
 
 
 def set_up(settings: LogSettings) -> None:
@@ -41,6 +41,7 @@ def set_up(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # skipped ticks are the plan
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     structlog.configure(

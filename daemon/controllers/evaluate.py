@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from daemon import config
 from daemon.clock import Clock
 from daemon.config import Settings
 from daemon.controllers.stage import StageRunner
@@ -63,8 +64,8 @@ class EvaluateController:
         return await self._runner.step(self)
 
     def environment(self) -> dict[str, str]:
-        """The answer store, by the environment: a database URL may hold a password."""
-        return {"ALMANAC_DATABASE__URL": self._settings.database_url}
+        """The settings, for the answer store: a database URL may hold a password."""
+        return config.to_environment(self._settings)
 
     def job(self, release: ReleaseRow) -> Job:
         name = f"evaluate-{release.id:06d}-{(release.adapter_digest or '')[:12]}"
@@ -90,7 +91,7 @@ class EvaluateController:
             leases.check(session, f"release:{release.id}", token)
             row = session.get(ReleaseRow, release.id)
             assert row is not None and row.adapter_digest is not None
-            verdict = str(gate["verdict"])
+            verdict = str(gate["outcome"])
             row.evaluation_id = self._registry.add_evaluation(
                 session,
                 EvaluationRow(

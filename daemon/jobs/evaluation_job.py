@@ -17,8 +17,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from daemon.errors import JobFailed
+from daemon.errors import ConfigError, JobFailed
 from daemon.jobs.supervisor import PROGRESS
+from evaluator.errors import PolicyError
+from evaluator.policy import Policy, load_policy, shipped
 from knowledge.edits import EditUnit
 from knowledge.questions import Question
 
@@ -67,6 +69,14 @@ def load_job(folder: Path) -> EvaluationSpec:
         return EvaluationSpec.model_validate_json((folder / JOB).read_bytes())
     except (OSError, ValidationError) as error:
         raise JobFailed(f"{folder / JOB} cannot be read: {error}") from None
+
+
+def gate_policy(name: str) -> Policy:
+    """A gate policy by its shipped name or by path. Raises ConfigError."""
+    try:
+        return load_policy(Path(name)) if name.endswith(".toml") else shipped(name)
+    except PolicyError as error:
+        raise ConfigError(str(error)) from None
 
 
 def note_progress(folder: Path, stage: str, step: int, of: int) -> None:

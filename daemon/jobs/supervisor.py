@@ -1,9 +1,9 @@
 """Child processes of job folders: start, watch, take over, stop.
 
 Owns `process.json` (who works on the folder) and `job.log` in it. A job is finished when its result
-folder is there, running while the process named in `process.json` lives (its start time is compared,
-because pids come back), and otherwise stopped: it can be started again and goes on. Does not know
-what a job does.
+folder is there, running while the process named in `process.json` lives (its start time is
+compared, because pids come back), and otherwise stopped: it can be started again and goes on. Does
+not know what a job does.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Supervisor:
         return JobState.RUNNING
 
     def start(self, job: Job, environment: dict[str, str] | None = None) -> bool:
-        """Start the process unless one works on the folder or the result is there; True if started."""
+        """Start the process unless one is at work or the result is there; True if started."""
         if self.state(job) in (JobState.RUNNING, JobState.FINISHED):
             return False
         threads = str(self._threads)
@@ -113,7 +113,7 @@ class Supervisor:
         return [folder for folder, child in self._children.items() if child.poll() is None]
 
     async def wait_any(self, timeout_s: float) -> None:
-        """Until one of the running children ends, or the time is up. Returns at once without any."""
+        """Until one of the running children ends, or the time is up; at once without any."""
         until = time.monotonic() + timeout_s
         before = set(self.running())
         while before and set(self.running()) >= before and time.monotonic() < until:

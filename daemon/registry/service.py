@@ -173,6 +173,10 @@ class Registry:
         with self._database.read() as session:
             return [row.digest for row in lineage(session, digest)]
 
+    def tidy(self) -> int:
+        """Remove what killed writers left behind an hour ago or longer; the number of folders."""
+        return self._blobs.sweep(older_than_s=3600.0)
+
     def orphans(self) -> list[str]:
         """Digests of stored blobs that no row names: what a crash left before its row."""
         with self._database.read() as session:

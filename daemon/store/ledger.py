@@ -43,6 +43,8 @@ ACTOR = "watch"
 _CHUNK = 500
 _FIRST_RETRY_S = 30.0
 _LONGEST_RETRY_S = 3600.0
+_LAGGING_LOOKS = 6
+"""Good answers older than the mark before the mark is dropped: the sweep finds what is real."""
 _BEFORE_SETTLED = (ChangeState.DETECTED, ChangeState.SETTLING)
 _BEFORE_BATCH = (
     *_BEFORE_SETTLED,
@@ -277,7 +279,8 @@ def _clean(session: Session, item: str, now: dt.datetime) -> None:
     if row is None:
         return
     base = session.get(BaseRow, item)
-    if row.revision <= (base.revision if base else 0):
+    caught_up = row.revision <= (base.revision if base else 0)
+    if caught_up or row.attempts >= _LAGGING_LOOKS:
         session.delete(row)
     else:
         _postpone(session, item, now)  # the answer was older than the mark: a lagging replica

@@ -1,0 +1,31 @@
+"""The command line: `almanac`. One module a noun; every command is a call of a service.
+
+Owns arguments, tables and exit codes: 0 done, 1 refused or failed, 2 wrong usage or settings.
+Importing this package loads neither torch, vllm nor langgraph.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from daemon.cli import registry, release, review, service, watch
+from daemon.cli.context import app, console_error
+from daemon.errors import AlmanacError, ConfigError, NewerDatabaseError
+
+__all__ = ["app", "main"]
+
+app.add_typer(watch.app, name="watch")
+app.add_typer(review.app, name="review")
+app.add_typer(release.app, name="release")
+app.add_typer(registry.app, name="registry")
+app.add_typer(service.config_app, name="config")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; always ends with SystemExit."""
+    try:
+        app(args=list(arguments) if arguments is not None else None)
+    except AlmanacError as error:
+        console_error(str(error))
+        sys.exit(2 if isinstance(error, (ConfigError, NewerDatabaseError)) else 1)

@@ -1,0 +1,89 @@
+"""The checks of `almanac doctor`. Each looks at one thing and says what it saw."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon.config import Settings
+from daemon.errors import AlmanacError, BlobError, ConfigError
+from daemon.jobs.evaluation_job import gate_policy
+from daemon.review import policy
+from daemon.services import Services
+
+LEAST_FREE_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What was looked at, whether it is well, and what was seen."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def run_checks(settings: Settings) -> list[Check]:
+    """All checks, in order; one that fails does not stop the others."""
+    checks = [
+        _check("contact", lambda: _contact(settings)),
+        _check("base model", lambda: _base(settings)),
+        _check("review policy", lambda: f"policy {policy.load(settings.review.policy).name}"),
+        _check("gate policy", lambda: f"policy {gate_policy(settings.gate.policy).name}"),
+        _check("disk", lambda: _disk(settings)),
+    ]
+    try:
+        services = Services.open(settings)
+    except AlmanacError as error:
+        return [*checks, Check(name="database", ok=False, detail=str(error))]
+    with services:
+        checks += [
+            Check(name="database", ok=True, detail="opened, schema is the newest"),
+            _check("adapters", lambda: _adapters(services)),
+            _check("history", lambda: _history(services)),
+        ]
+    return checks
+
+
+def _check(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, ok=True, detail=look())
+    except AlmanacError as error:
+        return Check(name=name, ok=False, detail=str(error))
+
+
+def _contact(settings: Settings) -> str:
+    settings.require_contact()
+    return settings.wikidata.contact or "not needed on this machine's own Wikidata"
+
+
+def _base(settings: Settings) -> str:
+    settings.require_base_model()
+    return str(settings.model.base)
+
+
+def _disk(settings: Settings) -> str:
+    home = settings.home if settings.home.exists() else settings.home.absolute().parent
+    usage = shutil.disk_usage(home if home.exists() else "/")
+    if usage.free < LEAST_FREE_SHARE * usage.total:
+        raise ConfigError(f"only {usage.free / 1e9:.1f} GB are free; make room or move home")
+    return f"{usage.free / 1e9:.1f} GB free"
+
+
+def _adapters(services: Services) -> str:
+    registry = services.registry
+    digests = [v.digest for v in registry.versions() if v.digest]
+    for digest in digests:
+        registry.verify(digest)
+    orphans = registry.orphans()
+    note = f"; {len(orphans)} stored without a row (left by a crash, harmless)" if orphans else ""
+    return f"{len(digests)} are what their digests say{note}"
+
+
+def _history(services: Services) -> str:
+    alias = services.settings.gateway.alias
+    broken = services.registry.broken_at(alias)
+    if broken is not None:
+        raise BlobError(f"the history of {alias} was altered: generation {broken} does not fit")
+    return f"{len(services.registry.history(alias))} moves of {alias}, the chain is whole"

@@ -1,0 +1,36 @@
+"""The watch at work: looks at dirty and due items until there are none, within a bound a step.
+
+Owns the bound; fetching, judging and recording are `agents.watch`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import structlog
+
+from agents.errors import Retryable
+
+log = structlog.get_logger()
+
+
+class Looker(Protocol):
+    """What the controller needs of `agents.watch.Watcher`."""
+
+    async def reconcile(self, limit: int | None = None) -> int: ...
+
+
+class WatchController:
+    """One bounded batch of looks a step."""
+
+    def __init__(self, watcher: Looker, *, batch: int) -> None:
+        self._watcher = watcher
+        self._batch = batch
+
+    async def reconcile(self) -> int:
+        """The number of items judged. Items stay dirty while Wikidata cannot be asked."""
+        try:
+            return await self._watcher.reconcile(self._batch)
+        except Retryable as error:
+            log.warning("watch.unreachable", reason=str(error))
+            return 0

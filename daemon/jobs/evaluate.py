@@ -1,0 +1,154 @@
+"""`python -m daemon.jobs.evaluate FOLDER`: examine candidate and production, ask the gate, report.
+
+Owns the binding of the evaluator to the trainer's engine in this process. Answers are kept in the
+database of the settings, so a run that was killed does not ask again, and production is asked once
+for each question. Exit codes: 0 done, 1 the job cannot be evaluated, 75 try again later.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon import config
+from daemon.errors import AlmanacError, Retryable
+from daemon.jobs.evaluation_job import (
+    RESULT,
+    EvaluationSpec,
+    gate_policy,
+    load_job,
+    note_progress,
+)
+from daemon.store.answers import SqlAnswers
+from daemon.store.engine import Database
+from evaluator.errors import EvaluatorError
+from evaluator.errors import Retryable as EvaluatorRetryable
+from evaluator.evaluation import Evaluation, evaluate
+from evaluator.gate import GateReport, decide
+from evaluator.probes import Suite, build_suite
+from evaluator.report import Report, write_report
+from evaluator.stores import AnswerStore
+from knowledge import codec
+from knowledge.model import LanguageModel
+from knowledge.narrative import digest_of
+from trainer.errors import Retryable as TrainerRetryable
+from trainer.errors import TrainerError
+
+CANNOT, LATER = 1, 75
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    try:
+        settings = config.load().settings
+        database = Database.open(settings.database_url)
+        try:
+            run(folder, SqlAnswers(database))
+        finally:
+            database.close()
+    except (AlmanacError, EvaluatorError, TrainerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        later = (EvaluatorRetryable, TrainerRetryable, Retryable)
+        return LATER if isinstance(error, later) else CANNOT
+    return 0
+
+
+def run(folder: Path, answers: AnswerStore) -> Path:
+    """Evaluate the job in `folder`; its result folder. A finished job is not evaluated again."""
+    final = folder / RESULT
+    if final.is_dir():
+        return final
+    spec = load_job(folder)
+    policy = gate_policy(spec.policy)
+    suite = build_suite(spec.units, spec.live, spec.neighbours, spec.unrelated)
+    candidate_model, production_model = _models(spec)
+    production = evaluate(
+        production_model,
+        suite,
+        answers=answers,
+        progress=_progress(folder, "production"),
+        seed=spec.seed,
+    )
+    candidate = evaluate(
+        candidate_model,
+        suite,
+        answers=answers,
+        production=production,
+        progress=_progress(folder, "candidate"),
+        seed=spec.seed,
+    )
+    gate = decide(policy, candidate, production)
+    return _publish(folder, spec, suite, candidate, production, gate)
+
+
+def _models(spec: EvaluationSpec) -> tuple[LanguageModel, LanguageModel]:
+    """The candidate and production over one resident base model."""
+    from trainer.engines.transformers import TransformersEngine
+
+    engine = TransformersEngine.load(spec.base, threads=spec.threads)
+    engine.load_adapter("candidate", spec.candidate)
+    if spec.production is None:
+        return engine.view("candidate"), engine.view(None)
+    engine.load_adapter("production", spec.production)
+    return engine.view("candidate"), engine.view("production")
+
+
+def _progress(folder: Path, stage: str) -> Callable[[int, int], None]:
+    return lambda step, of: note_progress(folder, stage, step, of)
+
+
+def _publish(
+    folder: Path,
+    spec: EvaluationSpec,
+    suite: Suite,
+    candidate: Evaluation,
+    production: Evaluation,
+    gate: GateReport,
+) -> Path:
+    """Write everything beside its place, then rename it there."""
+    part, final = folder / f"{RESULT}.part", folder / RESULT
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    summary = {
+        "production_digest": spec.production_digest,
+        "candidate_digest": spec.candidate_digest,
+        "policy": gate.policy,
+        "suite": suite.digest,
+        "units": digest_of([unit.digest for unit in spec.units]),
+        "metrics": {
+            "candidate": {str(k): codec.to_data(v) for k, v in candidate.metrics.items()},
+            "production": {str(k): codec.to_data(v) for k, v in production.metrics.items()},
+        },
+        "capability": {
+            "candidate": candidate.capability.accuracy if candidate.capability else None,
+            "production": production.capability.accuracy if production.capability else None,
+        },
+    }
+    (part / "candidate.json").write_text(candidate.to_json(), encoding="utf-8")
+    (part / "production.json").write_text(production.to_json(), encoding="utf-8")
+    (part / "gate.json").write_text(codec.to_json(gate), encoding="utf-8")
+    (part / "summary.json").write_text(codec.to_json(summary, dict), encoding="utf-8")
+    title = f"Release gate: {len(spec.units)} edits"
+    report = Report(title=title, suite=suite, candidate=candidate, production=production, gate=gate)
+    write_report(report, part)
+    for path in part.iterdir():
+        _flush(path)
+    _flush(part)
+    os.replace(part, final)
+    _flush(folder)
+    return final
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

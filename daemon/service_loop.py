@@ -1,0 +1,230 @@
+"""The life of the service: timers, intake, gateway, web, and a drain at the end.
+
+Owns scheduling (each controller by itself, never twice at once, woken when another one has made
+work) and the order of stopping. Does no work of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from agents.wikidata.errors import Refused
+from agents.wikidata.stream import PageChangeStream
+from agents.wikidata.sweep import backfill, sweep
+from daemon import config
+from daemon.errors import ConfigError
+from daemon.web.app import create_app
+from daemon.wiring import user_agent
+
+if TYPE_CHECKING:
+    from daemon.app import Almanac
+
+TICK_S = 2.0
+"""How often each controller looks by itself; a wake-up comes sooner."""
+DRAIN_S = 60.0
+_RESTART_S = 5.0
+_CONFIG_EXIT = 2
+
+log = structlog.get_logger()
+
+
+class _Web(uvicorn.Server):
+    """A server that leaves signals to the loop, which drains before it ends this."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class ServiceLoop:
+    """Runs an opened `Almanac` until a signal, then lets every step finish."""
+
+    def __init__(self, almanac: Almanac) -> None:
+        self._almanac = almanac
+        self._settings = almanac.settings
+        self._stop = asyncio.Event()
+        self._scheduler = AsyncIOScheduler(
+            timezone=dt.UTC,
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._ticks: set[asyncio.Task[object]] = set()
+
+    async def run(self) -> None:
+        """Raises ConfigError for a busy port, before anything is started."""
+        listening = listen(self._settings.web.host, self._settings.web.port, "web.port")
+        if self._settings.gateway.enabled:
+            _require_free(self._settings.gateway.host, self._settings.gateway.port)
+        self._catch_signals()
+        web = self._web()
+        tasks = [asyncio.create_task(web.serve(sockets=[listening]))]
+        tasks.append(asyncio.create_task(self._follow_stream()))
+        if self._settings.gateway.enabled:
+            tasks.append(asyncio.create_task(self._keep_gateway()))
+        self._schedule()
+        host, port = listening.getsockname()[:2]
+        log.info("service.started", web=f"http://{host}:{port}", home=str(self._settings.home))
+        await self._stop.wait()
+        log.info("service.draining")
+        await self._drain(web, tasks)
+        log.info("service.stopped")
+
+    def _schedule(self) -> None:
+        for name in self._almanac.controllers:
+            self._every(TICK_S, name, lambda name=name: self._reconcile(name))
+        interval_s = self._settings.wikidata.sweep_interval_s
+        self._every(interval_s, "sweep", self._sweep)
+        self._scheduler.start()
+
+    def _every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        async def tick() -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._ticks.add(task)
+            try:
+                await work()
+            except Exception:
+                log.exception("service.step_failed", step=name)
+            finally:
+                self._ticks.discard(task)
+
+        self._scheduler.add_job(
+            tick, "interval", seconds=seconds, id=name, next_run_time=dt.datetime.now(dt.UTC)
+        )
+
+    async def _reconcile(self, name: str) -> None:
+        taken = 0
+        while not self._stop.is_set():
+            steps = await self._almanac.controllers[name].reconcile()
+            if not steps:
+                break
+            taken += steps
+        if taken:
+            log.info("service.steps", controller=name, steps=taken)
+            self._wake(but=name)
+
+    def _wake(self, *, but: str) -> None:
+        """Let the other controllers look now: one has made work."""
+        for name in self._almanac.controllers:
+            job = self._scheduler.get_job(name) if name != but else None
+            if job is not None and not self._stop.is_set():
+                job.modify(next_run_time=dt.datetime.now(dt.UTC))
+
+    async def _sweep(self) -> None:
+        found = await sweep(self._almanac.agents.api, self._almanac.services.ledger)
+        log.info("watch.swept", dirty=found)
+
+    async def _follow_stream(self) -> None:
+        """Without the stream the sweep still finds every change, only later."""
+        agents, ledger = self._almanac.agents, self._almanac.services.ledger
+
+        async def gap(since: dt.datetime, until: dt.datetime) -> None:
+            found = await backfill(agents.api, ledger, since, until)
+            log.info("watch.backfilled", since=since.isoformat(), dirty=found)
+
+        stream = PageChangeStream(
+            self._settings.wikidata.stream_url,
+            ledger,
+            user_agent=user_agent(self._settings),
+            gap=gap,
+        )
+        while not self._stop.is_set():
+            try:
+                await stream.run(self._stop)
+            except Refused as error:
+                log.error("watch.stream_refused", reason=str(error))
+                break
+            except Exception:
+                log.exception("watch.stream_failed")
+                await self._pause(_RESTART_S)
+        await stream.aclose()
+
+    async def _keep_gateway(self) -> None:
+        """The gateway as a child, started again when it ends by itself."""
+        while not self._stop.is_set():
+            child = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "daemon.jobs.child",
+                str(os.getpid()),
+                sys.executable,
+                "-m",
+                "daemon.serving",
+                env={**os.environ, **config.to_environment(self._settings)},
+                start_new_session=True,
+            )
+            ended = asyncio.create_task(child.wait())
+            stopping = asyncio.create_task(self._stop.wait())
+            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not ended.done():
+                child.terminate()
+                await ended
+                return
+            log.error("gateway.ended", status=child.returncode)
+            if child.returncode == _CONFIG_EXIT:
+                return  # it said why; a person has to mend it, the rest goes on
+            await self._pause(_RESTART_S)
+
+    def _web(self) -> uvicorn.Server:
+        app = create_app(self._almanac.status)
+        return _Web(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+
+    async def _drain(self, web: uvicorn.Server, tasks: list[asyncio.Task[None]]) -> None:
+        self._scheduler.shutdown(wait=False)
+        self._almanac.agents.curator.drain()
+        if self._ticks:
+            await asyncio.wait(set(self._ticks), timeout=DRAIN_S)
+        await asyncio.to_thread(self._almanac.jobs.stop_all)
+        web.should_exit = True
+        _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
+        for task in late:
+            task.cancel()
+
+    def _catch_signals(self) -> None:
+        """The first signal drains, the second ends at once; both leave a state to go on from."""
+        loop = asyncio.get_running_loop()
+
+        def caught() -> None:
+            if self._stop.is_set():
+                os._exit(130)
+            self._stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, caught)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+
+def listen(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ConfigError when it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on: {error.strerror}; end what uses the port, or "
+            f"set {setting} to another"
+        ) from None
+    return listening
+
+
+def _require_free(host: str, port: int) -> None:
+    listen(host, port, "gateway.port").close()
