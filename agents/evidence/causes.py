@@ -47,7 +47,9 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "end of term",
-        r"(?:term|mandate|tenure)(?: (?:of|in) office)? (?:ended|expired|came to an end|ran out)"
+        r"(?:term|mandate)(?: (?:of|in) office)?(?: of [^,;:.]{2,80}?)?"
+        r" (?:ended|expired|came to (?:an|its) end|ran out)"
+        r"(?! (?:early|prematurely|with|by|after|through|due|because|following|when))"
         r"|completed (?:his|her|their|the) (?:[\w-]+ ){0,2}?(?:term|mandate)",
         r"(?:end|expiry|expiration|completion) of (?:the |his |her |their |a )?(?:[\w-]+ ){0,2}?"
         r"(?:term|mandate|tenure)(?: of office)?|term (?:expiry|expiration)",
@@ -102,14 +104,14 @@ _VERBS = [(f, re.compile(rf"\b(?:{v})\b", re.IGNORECASE)) for f, v, _ in _FAMILI
 _NOUNS = [(f, re.compile(rf"\b(?:{n})\b", re.IGNORECASE)) for f, _, n in _FAMILIES]
 
 _BECAUSE = (
-    r"(?:after|following|follow(?:s|ed)|because of|due to|owing to|upon|on|through|by|with"
+    r"(?:at|after|following|follow(?:s|ed)|because of|due to|owing to|upon|on|through|by|with"
     r"|as a result of|result of|cause was|reason was|reason for \w+ \w+ was|reason(?: given)?:"
     r"|cause:|caused by"
     r"|ended (?:with|in|by)|in the wake of|came (?:after|with)|a case of)"
 )
 _UNREAL = re.compile(
     r"\b(?:denied|refused|declined|rejected|called for|calls for|demand(?:ed|s|ing)?|urged|would"
-    r"|will|may|might|could|threaten\w*|offer(?:ed)? to|survived|considered|rumou?r\w*"
+    r"|(?-i:will|may|might|could)|threaten\w*|offer(?:ed)? to|survived|considered|rumou?r\w*"
     r"|speculat\w*|planned"
     r"|expected to|not|never|unless|allegedly|reportedly"
     r"|attempt(?:ed)?|failed coup|if|hoax|false(?:ly)?|contrary to)\b",
@@ -192,6 +194,7 @@ def stated_causes(
     old_names: Sequence[str],
     new_names: Sequence[str],
     role_words: Sequence[str],
+    needed: Sequence[str] = (),
     ended: Date | None,
     started: Date | None,
     own_page: bool,
@@ -200,12 +203,15 @@ def stated_causes(
 
     `own_page` is True for the extract of the old holder, where a pronoun may stand for the name.
     A sentence with years must have one of the change's; one without must speak of the role.
+    `needed` are names of which one must stand in the sentence, where others leave the same place.
     """
     dates = [d for d in (ended, started) if d]
     found: list[StatedCause] = []
     for start, end in sentences(text):
         sentence = text[start:end]
         if len(sentence) > 600 or objections(_paragraph(text, start, end)):
+            continue
+        if needed and not _mentions(sentence, needed):
             continue
         score = _time_score(sentence, dates)
         speaks_of_role = _mentions(sentence, role_words)
@@ -261,7 +267,7 @@ def _cause_of(
         hits += [
             (m.start(), -m.end(), name)
             for m in rule.finditer(sentence)
-            if _is_about(sentence, m.start(), old_names, new_names, own_page)
+            if _is_about(sentence, m, old_names, new_names, own_page)
         ]
     for name, rule in _NOUNS:
         hits += [
@@ -273,14 +279,15 @@ def _cause_of(
 
 
 def _is_about(
-    sentence: str, at: int, old: Sequence[str], new: Sequence[str], own_page: bool
+    sentence: str, match: re.Match[str], old: Sequence[str], new: Sequence[str], own_page: bool
 ) -> bool:
-    """Whether the verb at `at` is said of the old holder, and said as something that happened."""
-    before = sentence[:at]
+    """Whether a verb is said of the old holder, and said as something that happened."""
+    before = sentence[: match.start()]
     near = before[-40:]
     if _UNREAL.search(_REAL_NOT.sub("", near)) or _KIN.search(before[-30:]):
         return False
-    last_old, last_new = _last(before, old), _last(before, new)
+    said = sentence[: match.end()]  # `the term of X ended` has its holder inside
+    last_old, last_new = _last(said, old), _last(before, new)
     if last_old < 0 and own_page:
         last_old = max((m.start() for m in _PRONOUN.finditer(before)), default=-1)
     return last_old >= 0 and last_old > last_new
@@ -306,11 +313,18 @@ def _is_noun_of(
         return False
     if re.match(r"\s+of\s+[A-ZÀ-Þ]", after):
         return False
+    ended = re.match(
+        r"\s+(?:ended|cut short|brought to an end)\s+(?:the|his|her|their)\s+"
+        r"(?:term|tenure|mandate|time|reign)\b",
+        after,
+    )
+    if ended and not before.strip(" AaTthen"):
+        return _last(after, old) >= 0 or (own_page and bool(_PRONOUN.search(after)))
     belongs = re.search(r"\b(?:his|her|their)\s+(?:\w+\s+){0,2}$", before)
     if belongs and own_page:
         return True
     linked = re.search(
-        rf"\b{_BECAUSE}\s+(?:(?:a|an|the|his|her|their)\s+)?(?:\w+\s+){{0,2}}$", before, re.I
+        rf"\b{_BECAUSE}:?\s+(?:(?:a|an|the|his|her|their)\s+)?(?:\w+\s+){{0,2}}$", before, re.I
     )
     named = _mentions(sentence, old) or (own_page and bool(_PRONOUN.search(sentence)))
     by_new = _last(before[-_NEAR_CHARS:], new) > _last(before[-_NEAR_CHARS:], old) >= 0 and bool(

@@ -226,18 +226,23 @@ def _told_cause(dossier: Dossier) -> CandidateFact | None:
         n for n in name_forms(change.new.names if change.new else ()) if n not in old_names
     ]
     role = noun_phrase(change.property, change.subject.label)
+    # Of a person's club or party it is the person who leaves, and others leave the same one.
+    leaves = change.subject if change.subject.kind == "person" else change.old
+    needed = old_names if leaves is change.subject else []
+    leaver = name_forms(leaves.names)
     best: tuple[int, int, int, CandidateFact] | None = None
     for place, evidence in enumerate(dossier.evidence):
         if not evidence.source.startswith("wikipedia:"):
             continue
         found = stated_causes(
             evidence.text,
-            old_names=old_names,
+            old_names=leaver,
             new_names=new_names,
             role_words=[change.subject.label, role],
+            needed=needed,
             ended=legacy[0].when() if legacy else None,
             started=newer[0].when() if newer else None,
-            own_page=_is_page_of(evidence, change.old),
+            own_page=_is_page_of(evidence, leaves),
         )
         for cause in found[:1]:
             fact = _made(FactKind.CAUSE, cause.phrase, evidence, cause.start, cause.end, None)

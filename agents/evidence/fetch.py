@@ -180,6 +180,7 @@ class GuardedFetcher:
                 response = await self._client.send(request, stream=True)
             except httpx.HTTPError as error:
                 raise FetchFailed(f"{_shown(url)}: no answer ({type(error).__name__})") from error
+            self._client.cookies.clear()
             try:
                 if response.status_code not in _REDIRECTS:
                     return await self._read(url, response)
