@@ -113,6 +113,11 @@ class Params:
         elif value:
             target[name] = ""
 
+    def flagged(self, target: Answer, name: str) -> Answer:
+        """The target with that boolean set."""
+        self.flag(target, name, True)
+        return target
+
 
 def parse_time(text: str, now: dt.datetime) -> dt.datetime | None:
     """A timestamp in any form that MediaWiki takes; None when it is none."""

@@ -1,8 +1,9 @@
 """Noise about facts: edits of a statement's value or dates while the world stands still.
 
-Owns one planner per kind. Each plans one story and returns how many edits it planned, 0 when the
-drawn target has no room. After each story its fact says of the world what it said before.
-`chores` has the kinds that do not touch what a fact says.
+Owns what noise may hit, and a planner for each kind that puts a rival beside a holder or in place
+of one. Each plans one story and returns how many edits it planned, 0 when the drawn target has no
+room. After each story its fact says of the world what it said before. `rewordings` has the kinds
+that say the same in another way, `chores` those that do not touch what a fact says.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.demo.wikidata import snaks, vocabulary
-from daemon.demo.wikidata.editors import Editor
 from daemon.demo.wikidata.edits import Kind, Truth
 from daemon.demo.wikidata.plan import (
     DAY,
@@ -24,7 +24,6 @@ from daemon.demo.wikidata.plan import (
     about,
     append,
     created,
-    find,
     in_force,
     is_person,
     remove,
@@ -51,11 +50,13 @@ class Targets:
     """Slot -> everybody who ever held it by the table: nobody of them is a false holder."""
 
 
-def _slot(fact: Fact) -> Slot:
+def slot_of(fact: Fact) -> Slot:
+    """The slot of a fact as (subject id, property)."""
     return fact.subject.id, fact.property
 
 
-def _bounds(plan: Plan, slot: Slot) -> tuple[int, int]:
+def bounds(plan: Plan, slot: Slot) -> tuple[int, int]:
+    """When noise may touch a fact: expected ones must settle before the end."""
     return HOUR, FACTS_SETTLED if slot in plan.expected else LAST
 
 
@@ -100,9 +101,9 @@ def _ending(property_id: str, day: Date) -> Change:
 
 def vandalism(plan: Plan, targets: Targets) -> int:
     """A stranger puts somebody plausible into a post; rolled back within minutes to 30 hours."""
-    slot = _slot(plan.rng.choice(targets.holders))
+    slot = slot_of(plan.rng.choice(targets.holders))
     length = plan.rng.choice((plan.rng.randint(4, 90) * MINUTE, plan.rng.randint(2, 30) * HOUR))
-    first = plan.agenda.place(plan.rng, slot[:1], length, *_bounds(plan, slot))
+    first = plan.agenda.place(plan.rng, slot[:1], length, *bounds(plan, slot))
     if first is None:
         return 0
     vandal, value = plan.cast.stranger(first), _impostor(plan, targets, slot)
@@ -133,12 +134,12 @@ def _vandal_edits(plan: Plan, slot: Slot, value: str, day: Date) -> list[tuple[s
 
 def edit_war(plan: Plan, targets: Targets) -> int:
     """Two accounts flip a holder at least four times in days; the original state remains."""
-    slot = _slot(plan.rng.choice(targets.holders))
+    slot = slot_of(plan.rng.choice(targets.holders))
     if slot in plan.expected:
         return 0
     flips = plan.rng.choice((4, 4, 6))
     gaps = [plan.rng.randint(40 * MINUTE, 14 * HOUR) for _ in range(flips - 1)]
-    first = plan.agenda.place(plan.rng, slot[:1], sum(gaps), *_bounds(plan, slot))
+    first = plan.agenda.place(plan.rng, slot[:1], sum(gaps), *bounds(plan, slot))
     if first is None:
         return 0
     attacker, defender = plan.cast.stranger(first), plan.cast.regular()
@@ -155,145 +156,13 @@ def edit_war(plan: Plan, targets: Targets) -> int:
     return flips
 
 
-def granularity(plan: Plan, targets: Targets) -> int:
-    """A place is made more exact or less: a district of it, or the area around it."""
-    fact = plan.rng.choice(targets.places)
-    slot = _slot(fact)
-    if slot in plan.taken:
-        return _coarsened(plan, slot)
-    first = plan.agenda.place(plan.rng, slot[:1], MINUTE, *_bounds(plan, slot))
-    if first is None:
-        return 0
-    plan.taken.add(slot)
-    place = fact.object.id
-    label = plan.catalogue.label(place)
-    if plan.rng.random() < 0.6:
-        name = plan.rng.choice(("Old Town of {}", "Central {}", "{} Harbour District"))
-        value = plan.catalogue.new_item(name.format(label), "district", f"district of {label}")
-        plan.catalogue.add(value, plan.rng.choice(("P131", "P131", "P361")), place)
-    else:
-        name = plan.rng.choice(("Greater {}", "{} Region"))
-        value = plan.catalogue.new_item(name.format(label), "region", f"area around {label}")
-        plan.catalogue.add(place, "P131", value)
-    truth = plan.story(Kind.GRANULARITY, slot)
-    _overwrite(plan, first, slot, value, truth, place)
-    return 1
-
-
-def _coarsened(plan: Plan, slot: Slot) -> int:
-    """A slot whose place was made finer or coarser goes back and forth once more."""
-    for step in plan.steps:
-        told = step.truth
-        if told.kind is Kind.GRANULARITY and told.slot == f"{slot[0]}:{slot[1]}":
-            break
-    else:
-        return 0
-    original = next(
-        f for f in plan.catalogue.world.by_slot[slot] if f.property == slot[1]
-    ).object.id
-    first = plan.agenda.place(plan.rng, slot[:1], 2 * HOUR, step.at + MINUTE, LAST)
-    if first is None:
-        return 0
-    truth = plan.story(Kind.GRANULARITY, slot)
-    _overwrite(plan, first, slot, original, truth, None)
-    return 1
-
-
-def _overwrite(
-    plan: Plan,
-    at: int,
-    slot: Slot,
-    value: str,
-    truth: Truth,
-    expected: str | None,
-    *,
-    editor: Editor | None = None,
-    summary: str = "",
-) -> None:
-    """Plan an in-place change of the slot's own statement to another value."""
-    guid = plan.catalogue.statements[slot]
-
-    def change(entity: Json) -> None:
-        made = find(entity, slot[1], guid)
-        if made and expected in (None, snaks.value_of(made)):
-            set_value(made, value)
-
-    comment = about("wbsetclaim-update", slot[1], value, args="2||1|1")
-    by = editor or plan.cast.regular()
-    plan.edit(at, slot[0], by, comment + summary, truth, change)
-
-
-def link_fix(plan: Plan, targets: Targets) -> int:
-    """A link to a homonym of another kind is put right: a film becomes the city of that name."""
-    fact = plan.rng.choice(targets.stable)
-    slot = _slot(fact)
-    if slot in plan.taken or is_person(fact.object.kind):
-        return 0
-    first = plan.agenda.place(plan.rng, slot[:1], MINUTE, *_bounds(plan, slot))
-    if first is None:
-        return 0
-    plan.taken.add(slot)
-    label = plan.catalogue.label(fact.object.id)
-    kind, description = plan.rng.choice(
-        (("film", "film"), ("family name", "family name"), ("ship", "ship"), ("album", "album"))
-    )
-    wrong = plan.catalogue.new_item(label, kind, description)
-    _seed(plan, slot, wrong)
-    truth = plan.story(Kind.LINK_FIX, slot)
-    _overwrite(plan, first, slot, fact.object.id, truth, wrong)
-    return 1
-
-
-def _seed(plan: Plan, slot: Slot, value: str) -> None:
-    """Let the slot's statement have had another value before the scenario."""
-    entity = plan.catalogue.items[slot[0]]
-    made = find(entity, slot[1], plan.catalogue.statements[slot])
-    if made:
-        set_value(made, value)
-
-
-def same_name(plan: Plan, targets: Targets) -> int:
-    """A person is mixed up with a namesake; put right by hand, hours later or at last."""
-    fact = plan.rng.choice(targets.holders)
-    slot = _slot(fact)
-    if not is_person(fact.object.kind):
-        return 0
-    corrected = plan.rng.random() < 0.4 and slot not in plan.expected and slot not in plan.taken
-    length = MINUTE if corrected else plan.rng.randint(30 * MINUTE, 40 * HOUR)
-    first = plan.agenda.place(plan.rng, slot[:1], length, *_bounds(plan, slot))
-    if first is None:
-        return 0
-    label = plan.catalogue.label(fact.object.id)
-    born = plan.rng.randint(1890, 1985)
-    calling = plan.rng.choice(("ice hockey player", "painter", "botanist", "jazz drummer"))
-    namesake = plan.catalogue.new_item(label, "person", f"{calling} (born {born})")
-    truth = plan.story(Kind.SAME_NAME, slot)
-    if corrected:
-        plan.taken.add(slot)
-        _seed(plan, slot, namesake)
-        _overwrite(plan, first, slot, fact.object.id, truth, namesake)
-        return 1
-    guid = plan.catalogue.statements[slot]
-    _overwrite(plan, first, slot, namesake, truth, fact.object.id)
-
-    def back(entity: Json) -> None:
-        made = find(entity, slot[1], guid)
-        if made and snaks.value_of(made) == namesake:
-            set_value(made, fact.object.id)
-
-    comment = about("wbsetclaim-update", slot[1], fact.object.id, args="2||1|1")
-    note = comment + ", namesake linked by mistake"
-    plan.edit(first + length, slot[0], plan.cast.regular(), note, truth, back)
-    return 2
-
-
 def future_start(plan: Plan, targets: Targets) -> int:
     """A successor-elect is entered with a start far ahead; the present holder stays."""
-    slot = _slot(plan.rng.choice(targets.holders))
+    slot = slot_of(plan.rng.choice(targets.holders))
     mark = (slot[0], f"{slot[1]} next")
     if mark in plan.taken:
         return 0
-    first = plan.agenda.place(plan.rng, slot[:1], MINUTE, *_bounds(plan, slot))
+    first = plan.agenda.place(plan.rng, slot[:1], MINUTE, *bounds(plan, slot))
     if first is None:
         return 0
     plan.taken.add(mark)
@@ -311,10 +180,10 @@ def duplicate(plan: Plan, targets: Targets) -> int:
     same = plan.rng.random() < 0.4
     facts = targets.stable if same and plan.rng.random() < 0.6 else targets.holders
     fact = plan.rng.choice(facts)
-    slot = _slot(fact)
+    slot = slot_of(fact)
     stays = slot not in plan.expected and slot not in plan.taken and plan.rng.random() < 0.5
     length = MINUTE if stays else plan.rng.randint(2 * HOUR, 4 * DAY)
-    first = plan.agenda.place(plan.rng, slot[:1], length, *_bounds(plan, slot))
+    first = plan.agenda.place(plan.rng, slot[:1], length, *bounds(plan, slot))
     if first is None:
         return 0
     truth = plan.story(Kind.DUPLICATE, slot)
@@ -328,12 +197,12 @@ def duplicate(plan: Plan, targets: Targets) -> int:
 def acting(plan: Plan, targets: Targets) -> int:
     """An interim holder, said to be acting, beside the holder; mostly taken out again."""
     fact = plan.rng.choice(targets.holders)
-    slot = _slot(fact)
+    slot = slot_of(fact)
     if slot[1] == "P54" or not is_person(fact.object.kind):
         return 0
     stays = slot not in plan.expected and slot not in plan.taken and plan.rng.random() < 0.3
     length = MINUTE if stays else plan.rng.randint(6 * HOUR, 5 * DAY)
-    first = plan.agenda.place(plan.rng, slot[:1], length, *_bounds(plan, slot))
+    first = plan.agenda.place(plan.rng, slot[:1], length, *bounds(plan, slot))
     if first is None:
         return 0
     if stays:
@@ -378,45 +247,11 @@ def _beside(
         )
 
 
-def time_format(plan: Plan, targets: Targets) -> int:
-    """A start date is given more exactly, or the same date in another spelling."""
-    fact = plan.rng.choice(targets.holders)
-    slot = _slot(fact)
-    mark = (slot[0], f"{slot[1]} date")
-    if mark in plan.taken or not fact.start:
-        return 0
-    first = plan.agenda.place(plan.rng, slot[:1], MINUTE, *_bounds(plan, slot))
-    if first is None:
-        return 0
-    plan.taken.add(mark)
-    guid = plan.catalogue.statements[slot]
-    seeded = find(plan.catalogue.items[slot[0]], slot[1], guid)
-    if seeded and fact.start.day and plan.rng.random() < 0.8:
-        coarse = plan.rng.choice((Date(fact.start.year), Date(fact.start.year, fact.start.month)))
-        snaks.set_qualifier(seeded, snaks.time_snak("P580", coarse))
-    exact = snaks.time_snak("P580", fact.start, filled=True)
-
-    def change(entity: Json) -> None:
-        made = find(entity, slot[1], guid)
-        if made:
-            snaks.set_qualifier(made, exact)
-
-    key, args = "wbsetclaim-update-qualifiers", "1||1"
-    comment = about(key, slot[1], fact.object.id, args=args)
-    truth = plan.story(Kind.TIME_FORMAT, slot)
-    plan.edit(first, slot[0], plan.cast.regular(), comment, truth, change)
-    return 1
-
-
 PLANNERS: dict[Kind, tuple[Callable[[Plan, Targets], int], float]] = {
     Kind.VANDALISM: (vandalism, 0.11),
-    Kind.GRANULARITY: (granularity, 0.04),
-    Kind.LINK_FIX: (link_fix, 0.04),
     Kind.FUTURE_START: (future_start, 0.035),
     Kind.DUPLICATE: (duplicate, 0.05),
     Kind.EDIT_WAR: (edit_war, 0.10),
     Kind.ACTING: (acting, 0.05),
-    Kind.SAME_NAME: (same_name, 0.045),
-    Kind.TIME_FORMAT: (time_format, 0.04),
 }
 """Kind -> its planner and its share of all noise edits."""

@@ -1,20 +1,16 @@
-"""`action=query`: page info, revisions, recent changes and users, with MediaWiki's continuation.
+"""`action=query`: page info, revisions and users, with MediaWiki's continuation.
 
-Owns those four modules. Rows of recent changes are kept for 30 days, as on Wikidata.
+Owns those modules; recent changes are `change_answers`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 
-from daemon.demo.wikidata.action_api import Answer, ApiError, Params, digits, iso, parse_time
+from daemon.demo.wikidata.action_api import Answer, ApiError, Params, digits, iso
 from daemon.demo.wikidata.archive import Archive
+from daemon.demo.wikidata.change_answers import recent_changes
 from daemon.demo.wikidata.edits import Edit, EditKind
-
-RECENT_DAYS = 30
-_RC_PROPS = "title|timestamp|ids"
-_RC_BASE = 2_600_000_000
-"""Recent-changes ids are this plus the place of the edit in the scenario."""
 
 
 def query(params: Params, archive: Archive) -> Answer:
@@ -34,7 +30,7 @@ def query(params: Params, archive: Archive) -> Answer:
     if props or params.has("titles") or params.has("revids"):
         _pages(params, archive, props, body, following)
     if "recentchanges" in lists:
-        _recent_changes(params, archive, body, following)
+        recent_changes(params, archive, body, following)
     if "users" in lists:
         body["users"] = _users(params, archive)
     if "rccontinue" in following or not following:
@@ -62,7 +58,7 @@ def _pages(
         known = [e for revid in revids if (e := archive.revision(revid, params.now))]
         bad = [revid for revid in revids if not archive.revision(revid, params.now)]
         if bad:
-            shown = {str(r): _with_flag(params, {"revid": r}, "missing") for r in bad}
+            shown = {str(r): params.flagged({"revid": r}, "missing") for r in bad}
             body["badrevids"] = shown
         titles = list(dict.fromkeys(edit.item for edit in known))
         for title in titles:
@@ -81,7 +77,7 @@ def _pages(
 def _page(params: Params, archive: Archive, title: str, props: list[str]) -> Answer:
     head = archive.head(title, params.now)
     if head is None:
-        return _with_flag(params, {"ns": 0, "title": title}, "missing")
+        return params.flagged({"ns": 0, "title": title}, "missing")
     page: Answer = {"pageid": head.page_id, "ns": 0, "title": title}
     if "info" in props:
         page |= {
@@ -94,15 +90,10 @@ def _page(params: Params, archive: Archive, title: str, props: list[str]) -> Ans
             "length": len(head.content or b""),
         }
         if head.redirect:
-            _with_flag(params, page, "redirect")
+            params.flagged(page, "redirect")
         if head.parent_revision == 0:
-            _with_flag(params, page, "new")
+            params.flagged(page, "new")
     return page
-
-
-def _with_flag(params: Params, target: Answer, name: str) -> Answer:
-    params.flag(target, name, True)
-    return target
 
 
 def _listed(params: Params, pages: list[Answer]) -> list[Answer] | Answer:
@@ -190,9 +181,9 @@ def _revision(params: Params, archive: Archive, edit: Edit) -> Answer:
     if "user" in props:
         row["user"] = edit.editor.name
         if edit.editor.is_anonymous:
-            _with_flag(params, row, "anon")
+            params.flagged(row, "anon")
         if edit.editor.is_temp:
-            _with_flag(params, row, "temp")
+            params.flagged(row, "temp")
     if "userid" in props:
         row["userid"] = edit.editor.user_id or 0
     if "timestamp" in props:
@@ -228,11 +219,11 @@ def _users(params: Params, archive: Archive) -> list[Answer]:
     for name in params.many("ususers"):
         editor = archive.editors.get(name)
         if editor is None:
-            rows.append(_with_flag(params, {"name": name}, "missing"))
+            rows.append(params.flagged({"name": name}, "missing"))
             continue
         row: Answer = {"name": name}
         if editor.user_id is None:
-            rows.append(_with_flag(params, row, "invalid"))
+            rows.append(params.flagged(row, "invalid"))
             continue
         row = {"userid": editor.user_id, "name": name}
         if "editcount" in props:
@@ -249,101 +240,3 @@ def _number(text: str) -> int:
     if not text.isdigit():
         raise ApiError("badinteger", f'Invalid value "{text}" for an integer parameter.')
     return int(text)
-
-
-# -- recent changes ----------------------------------------------------------------------------
-
-
-def _recent_changes(params: Params, archive: Archive, body: Answer, following: Answer) -> None:
-    newer = params.choice("rcdir", "older", ("older", "newer")) == "newer"
-    limit = params.number("rclimit", 10, 500)
-    start, end = params.time("rcstart"), params.time("rcend")
-    if not newer:
-        start, end = end, start
-    oldest = params.now - dt.timedelta(days=RECENT_DAYS)
-    types = params.many("rctype", "edit|new|log|categorize")
-    namespaces = params.many("rcnamespace")
-    wanted_tag = params.get("rctag")
-    rows = [
-        (index, edit)
-        for index, edit in enumerate(archive.edits[: archive.visible(params.now)])
-        if edit.time >= max(oldest, start or oldest)
-        and (end is None or edit.time <= end)
-        and (not namespaces or "0" in namespaces)
-        and _type(edit) in types
-        and (not wanted_tag or wanted_tag in archive.tags(edit, params.now))
-    ]
-    if not newer:
-        rows.reverse()
-    if token := params.get("rccontinue"):
-        rows = _continued(rows, token, newer, params.now)
-    if len(rows) > limit:
-        index, edit = rows[limit]
-        following["rccontinue"] = f"{digits(edit.time)}|{_RC_BASE + index}"
-    body["recentchanges"] = [_row(params, archive, i, e) for i, e in rows[:limit]]
-
-
-def _continued(
-    rows: list[tuple[int, Edit]], token: str, newer: bool, now: dt.datetime
-) -> list[tuple[int, Edit]]:
-    stamp, _, text = token.partition("|")
-    time = parse_time(stamp, now) if len(stamp) == 14 else None
-    if time is None or not text.isdigit():
-        raise ApiError("badcontinue", "Invalid continue param. You should pass the original value.")
-    mark = (time, int(text) - _RC_BASE)
-    if newer:
-        return [row for row in rows if (row[1].time, row[0]) >= mark]
-    return [row for row in rows if (row[1].time, row[0]) <= mark]
-
-
-def _type(edit: Edit) -> str:
-    return {EditKind.CREATE: "new", EditKind.DELETE: "log"}.get(edit.kind, "edit")
-
-
-def _row(params: Params, archive: Archive, index: int, edit: Edit) -> Answer:
-    props = params.many("rcprop", _RC_PROPS)
-    deleted = edit.kind is EditKind.DELETE
-    row: Answer = {"type": _type(edit)}
-    if "title" in props:
-        row |= {"ns": 0, "title": edit.item}
-    if "ids" in props:
-        row |= {
-            "pageid": 0 if deleted else edit.page_id,
-            "revid": 0 if deleted else edit.revision,
-            "old_revid": 0 if deleted else edit.parent_revision,
-            "rcid": _RC_BASE + index,
-        }
-    if "user" in props:
-        row["user"] = edit.editor.name
-        if edit.editor.is_anonymous:
-            _with_flag(params, row, "anon")
-        if edit.editor.is_temp:
-            _with_flag(params, row, "temp")
-    if "userid" in props:
-        row["userid"] = edit.editor.user_id or 0
-    if "flags" in props:
-        params.flag(row, "bot", edit.editor.is_bot)
-        params.flag(row, "new", edit.kind is EditKind.CREATE)
-        params.flag(row, "minor", False)
-    if "sizes" in props:
-        before = archive.scenario.by_revision.get(edit.parent_revision)
-        row["oldlen"] = len(before.content or b"") if before and not deleted else 0
-        row["newlen"] = len(edit.content or b"")
-    if "timestamp" in props:
-        row["timestamp"] = iso(edit.time)
-    if "comment" in props:
-        row["comment"] = edit.comment
-    if "redirect" in props and edit.redirect:
-        _with_flag(params, row, "redirect")
-    if "patrolled" in props:
-        trusted = edit.editor.is_bot or "autopatrolled" in edit.editor.groups
-        params.flag(row, "patrolled", trusted)
-        params.flag(row, "unpatrolled", not trusted)
-        params.flag(row, "autopatrolled", trusted)
-    if "loginfo" in props and deleted:
-        row |= {"logid": index, "logtype": "delete", "logaction": "delete", "logparams": {}}
-    if "tags" in props:
-        row["tags"] = archive.tags(edit, params.now)
-    if "sha1" in props and not deleted:
-        row["sha1"] = edit.sha1
-    return row

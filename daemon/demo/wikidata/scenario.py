@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from daemon.demo.wikidata import chores, noise, patterns, vocabulary
+from daemon.demo.wikidata import chores, noise, patterns, rewordings, vocabulary
 from daemon.demo.wikidata.editors import Cast
 from daemon.demo.wikidata.edits import NOISE_KINDS, Edit, Kind, Pattern
 from daemon.demo.wikidata.entities import Catalogue
@@ -189,7 +189,11 @@ def _plan_noise(plan: Plan, targets: noise.Targets, wanted: int) -> None:
         if not facts:
             raise ScenarioError(f"the table has no {name} facts for the noise to play on")
     floor = max(1, _FLOOR * wanted // _FULL_NOISE)
-    for kind, (planner, share) in {**chores.PLANNERS, **noise.PLANNERS}.items():
+    for kind, (planner, share) in {
+        **chores.PLANNERS,
+        **noise.PLANNERS,
+        **rewordings.PLANNERS,
+    }.items():
         goal = max(round(floor * 1.15) + 1, round(wanted * share * 1.08))
         if kind is Kind.BULK_RUN:
             _plan_runs(plan, targets, goal)
