@@ -1,0 +1,123 @@
+"""Shared by the daemon's tests: a still clock, small adapters, changes, units, opened services."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+from agents.ledger import Base, Candidate, CandidateState, ItemOutcome
+from daemon.registry import Blobs, Registry
+from daemon.store.engine import Database
+from knowledge.edits import EditUnit
+from knowledge.facts import ChangeKind, Date, Entity, FactChange
+from knowledge.narrative import CausalNarrative, Claim, ClaimKind
+from knowledge.questions import examination_questions, training_questions
+from knowledge.rendering import Story
+
+NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+
+
+class StillClock:
+    """Stands still until it is moved."""
+
+    def __init__(self, now: dt.datetime = NOW) -> None:
+        self.time = now
+
+    def now(self) -> dt.datetime:
+        return self.time
+
+    def advance(self, **parts: float) -> None:
+        self.time += dt.timedelta(**parts)
+
+
+def adapter_folder(path: Path, seed: int = 0) -> Path:
+    """A small, valid LoRA adapter, written byte by byte; its content depends on `seed`."""
+    path.mkdir(parents=True, exist_ok=True)
+    data = bytes((seed + i) % 256 for i in range(64))
+    header = json.dumps(
+        {"lora_A": {"dtype": "F32", "shape": [4, 4], "data_offsets": [0, len(data)]}}
+    ).encode()
+    weights = len(header).to_bytes(8, "little") + header + data
+    (path / "adapter_model.safetensors").write_bytes(weights)
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "base_model_name_or_path": "base"}
+    (path / "adapter_config.json").write_text(json.dumps(config))
+    return path
+
+
+def registry_at(folder: Path) -> tuple[Registry, Database]:
+    database = Database.open(f"sqlite:///{folder / 'almanac.db'}")
+    return Registry(database, Blobs(folder / "blobs"), StillClock()), database
+
+
+def entity(number: int, label: str | None = None, kind: str = "person") -> Entity:
+    return Entity(id=f"Q{number}", label=label or f"Entity {number}", kind=kind)
+
+
+def change(
+    subject: int = 1, old: int | None = 10, new: int | None = 11, property: str = "P6"
+) -> FactChange:
+    return FactChange(
+        subject=entity(subject, kind="country"),
+        property=property,
+        old=entity(old) if old else None,
+        new=entity(new) if new else None,
+        kind=ChangeKind.SUCCESSION,
+        started=Date(2023, 2, 1),
+        ended=Date(2023, 1, 31),
+        corroborations=("Q9:P39",),
+        reason="the old holder ended, a new one started",
+    )
+
+
+def unit_of(fact: FactChange, number: int = 0) -> EditUnit:
+    """A unit with a narrative and questions, as the curate graph would make it."""
+    assert fact.new is not None
+    story = Story(
+        subject=fact.subject,
+        property=fact.property,
+        holder=fact.new,
+        since=fact.started,
+        previous=fact.old,
+        until=fact.ended,
+        cause=None,
+    )
+    claims = tuple(Claim(kind=kind, text=f"A sentence about the {kind}.") for kind in ClaimKind)
+    narrative = CausalNarrative(
+        claims=claims,
+        prose=" ".join(claim.text for claim in claims),
+        cause=None,
+        drafter="template/1",
+    )
+    others = (entity(90), entity(91))
+    questions = (*training_questions(story, others), *examination_questions(story, ()))
+    return EditUnit(
+        id=f"unit-{fact.key}-{number}", change=fact, narrative=narrative, questions=questions
+    )
+
+
+def candidate(
+    fact: FactChange,
+    state: CandidateState,
+    *,
+    first_seen: dt.datetime = NOW,
+    due_at: dt.datetime | None = None,
+    reason: str = "seen",
+) -> Candidate:
+    return Candidate(
+        change=fact,
+        state=state,
+        first_seen=first_seen,
+        due_at=due_at or first_seen + dt.timedelta(hours=72),
+        reason=reason,
+    )
+
+
+def looked(item: str, revision: int, *candidates: Candidate) -> ItemOutcome:
+    """The outcome of a look at `item` in which these candidates moved."""
+    return ItemOutcome(
+        item=item,
+        status="changed" if candidates else "unchanged",
+        base=Base(item=item, revision=revision, entity={"id": item}),
+        candidates=candidates,
+    )
