@@ -15,14 +15,14 @@ from typing import Any
 
 from knowledge.answers import normalise
 from knowledge.edits import EditUnit
-from knowledge.questions import Question, QuestionKind, Use
+from knowledge.questions import Question, QuestionKind
 from knowledge.rendering import closed_book, open_book
 from trainer.checks import Flaw, flaw_of
 from trainer.engines.decoding import Completion, Decoding
 from trainer.errors import BadJob
 from trainer.journal import write_atomic
 from trainer.recipe import SamplingSettings
-from trainer.session import Session
+from trainer.session import Session, training_pairs
 
 _UNITS_AT_ONCE = 4
 _SHORT = (QuestionKind.DIRECT, QuestionKind.CLOZE)
@@ -60,12 +60,6 @@ class _Candidate:
     text: str
     confidence: float
     score: float = 0.0
-
-
-def training_pairs(unit: EditUnit, kinds: tuple[QuestionKind, ...]) -> list[tuple[int, Question]]:
-    """The unit's training questions with their index, of the kinds asked for (empty: all)."""
-    asked = enumerate(unit.asked(Use.TRAIN))
-    return [(i, q) for i, q in asked if not kinds or q.kind in kinds]
 
 
 def bootstrap(session: Session) -> Bootstrap:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from knowledge.codec import from_json, to_json
 from knowledge.questions import Question, Use
 from trainer.checks import is_right, style_flaw
+from trainer.job import JobSpec
 from trainer.journal import write_atomic
-from trainer.session import Session
+from trainer.session import KEPT_KINDS, Session, training_pairs
 
 _ANSWER_TOKENS = 96
 
@@ -52,15 +53,20 @@ def companions(session: Session, most_rows: int) -> Companions:
 
 
 def _ask_all(session: Session, most_rows: int) -> Companions:
-    replay = [q for u in session.spec.replay for q in u.asked(Use.TRAIN)]
+    replay = [q for u in session.spec.replay for _, q in training_pairs(u)]
+    anchors = anchor_questions(session.spec)
     return Companions(
         replay=_ask(session, _draw(session, replay, "replay", most_rows), must_be_right=True),
-        anchors=_ask(
-            session,
-            _draw(session, list(session.spec.anchors), "anchors", most_rows),
-            must_be_right=False,
-        ),
+        anchors=_ask(session, _draw(session, anchors, "anchors", most_rows), must_be_right=False),
     )
+
+
+def anchor_questions(spec: JobSpec) -> list[Question]:
+    """The job's anchors and the units' own neighbours, without those that this job changes."""
+    edited = {unit.slot for unit in spec.units}
+    own = [q for u in spec.units for q in u.asked(Use.TRAIN) if q.kind in KEPT_KINDS]
+    found = {q.text: q for q in (*spec.anchors, *own) if q.item not in edited}
+    return list(found.values())
 
 
 def _draw(session: Session, questions: list[Question], name: str, most: int) -> list[Question]:

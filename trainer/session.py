@@ -33,6 +33,9 @@ from trainer.student import (
     student_state,
 )
 
+KEPT_KINDS = frozenset({QuestionKind.NEIGHBOUR, QuestionKind.UNRELATED})
+"""Questions whose answers an edit must not change."""
+
 _STAGES = ("sft", "distil", "end")
 _RECALL_TOKENS = 48
 
@@ -107,15 +110,20 @@ class Session:
 
     def recall(self) -> float:
         """Share of the units' direct training questions that the student answers rightly."""
-        questions = [q for u in self.spec.units for q in direct_questions(u)]
+        plain = (QuestionKind.DIRECT,)
+        questions = [q for u in self.spec.units for _, q in training_pairs(u, plain)]
         answers = self.greedy(questions, STUDENT, _RECALL_TOKENS)
         right = [a is not None and is_right(q, a) for q, a in zip(questions, answers, strict=True)]
         return sum(right) / len(right) if right else 0.0
 
 
-def direct_questions(unit: EditUnit) -> list[Question]:
-    """The plain training questions for the edited fact."""
-    return [q for q in unit.asked(Use.TRAIN) if q.kind is QuestionKind.DIRECT]
+def training_pairs(
+    unit: EditUnit, kinds: tuple[QuestionKind, ...] = ()
+) -> list[tuple[int, Question]]:
+    """The unit's training questions about its own fact, with their index, of the kinds asked for
+    (empty: all). What must stay as it is (`companions`) is not among them."""
+    asked = [(i, q) for i, q in enumerate(unit.asked(Use.TRAIN)) if q.kind not in KEPT_KINDS]
+    return [(i, q) for i, q in asked if not kinds or q.kind in kinds]
 
 
 def train(directory: Path, spec: JobSpec, listener: Listener | None) -> Path:

@@ -138,7 +138,6 @@ def test_the_next_release_starts_from_the_parent_and_keeps_its_edit(tmp_path: Pa
     manifest = json.loads((second / "manifest.json").read_text())
     assert manifest["parent_digest"] == adapter_digest(first)
     assert manifest["metrics"]["companions"]["replay_rows"] >= 5
-    assert _right(first, list(make_unit(1).questions[:3])) == 0
     assert _right(second, [*make_unit(0).questions[:4], *make_unit(1).questions[:4]]) >= 0.85
 
 
