@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from evaluator.verdicts import Cause
-from knowledge.answers import mentions, normalise, sentence_spans
+from knowledge.answers import find_mentions, mentions, normalise, sentence_spans
 
 _FAMILIES = {
     "resignation": r"resign\w*|stepp\w* down|steps down|quit\b",
@@ -91,9 +91,9 @@ def _stated(sentence: str, expected: str | None, wanted: set[str]) -> list[tuple
     """(start, end, right) of causes in a sentence. Any family counts when it is the wanted one;
     another one only where the sentence gives it as the reason."""
     hits: list[tuple[int, int, bool]] = []
-    if expected and mentions(sentence, [expected]):
-        at = normalise(sentence).find(normalise(expected))
-        hits.append((max(at, 0), min(max(at, 0) + len(expected), len(sentence)), True))
+    for start, end in find_mentions(sentence, [expected] if expected else []):
+        if not _NOT.search(sentence[:start]):
+            hits.append((start, end, True))
     for name in wanted:
         hits += [
             (*m.span(), True)

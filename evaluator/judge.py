@@ -27,7 +27,8 @@ _YES_NO = re.compile(
     r"(?:the (?:answer|verdict) is[:,]?\s+)?[\"'*_]*(?P<word>yes|no|true|false|correct|incorrect|"
     r"right|"
     r"wrong|not true|not correct)\b(?=[\"'*_]*\s*(?:[,.:;!\u2014\u2013-]|$))|"
-    r"\b(?:that|this|it|(?:the|this|that) (?:claim|statement|assertion|information)|which)\s+"
+    r"\b(?:that|this|it|(?:the|this|that) (?:claim|statement|assertion|information)"
+    r"(?: that [^.;:]{0,120}?)?|which)\s+"
     r"(?:is|was)\s+(?:now |therefore |thus |\w+ly )?(?P<not>not |no longer |n['’]t )?(?:\w+ly )?"
     r"(?P<adjective>true|false|correct|incorrect|right|wrong|accurate|inaccurate|outdated|untrue|"
     r"out of date)\b(?! to | that)",
@@ -45,6 +46,7 @@ _REFUSAL = re.compile(
     r"unable to)",
     re.IGNORECASE,
 )
+_STATES_NAME = re.compile(r"\b(?:is|are|has been)\s+(?:\w+ ){0,2}[A-Z]\w+")
 _AFFIRMED = (Stance.CURRENT, Stance.EVENT)
 
 
@@ -98,7 +100,7 @@ def judge_output(probe: Probe, output: Output) -> Verdict:
     yes, yes_spans = _yes_no(text) if probe.kind is QuestionKind.CHECK else (None, [])
     claims_new, claims_old = claims(probe)
     if probe.kind is QuestionKind.CHECK and yes is None:
-        yes = _implied(fact.final, claims_new, claims_old)
+        yes = _implied(fact, claims_new, claims_old)
     against = (claims_new and yes is False) or (claims_old and yes is True)
     asserts = any(m.who is Who.NEW and m.stance in _AFFIRMED for m in fact.mentions)
     row = Verdict(
@@ -154,11 +156,14 @@ def claims(probe: Probe) -> tuple[bool, bool]:
     return new, not new and claimed in map(normalise, probe.old)
 
 
-def _implied(final: Final, claims_new: bool, claims_old: bool) -> bool | None:
-    """Yes or no of an answer that only names a holder."""
-    if final not in (Final.RIGHT, Final.LEGACY) or not (claims_new or claims_old):
+def _implied(fact: _Fact, claims_new: bool, claims_old: bool) -> bool | None:
+    """Yes or no of an answer that only names a holder, or only denies one."""
+    if not (claims_new or claims_old):
         return None
-    return (final is Final.RIGHT) == claims_new
+    if fact.final in (Final.RIGHT, Final.LEGACY):
+        return (fact.final is Final.RIGHT) == claims_new
+    denied = _any(fact.mentions, Who.NEW if claims_new else Who.OLD, Stance.NEGATED)
+    return False if denied else None
 
 
 def _yes_no(text: str) -> tuple[bool | None, list[tuple[int, int]]]:
@@ -186,7 +191,11 @@ def _read_fact(text: str, names: Names, *, loose: bool = False) -> _Fact:
     mentions = _settled(text, read(text, names))
     region = _region(text, mentions)
     inside = [m for m in mentions if region[0] <= m.start and m.end <= region[1]]
-    final = _final(text[slice(*region)], inside, loose=loose)
+    stated = conclusion(text) is not None and region[1] == len(text)
+    final = _final(text, region, inside, loose=loose, stated=stated)
+    later = [m for m in mentions if m.start >= region[1] and m.who is Who.NEW and _weight(m)]
+    if final is Final.RIGHT and later and _weight(later[-1]) < 0 and not inside[0].bare:
+        final = Final.NONE  # taken back in a later sentence
     last = [m for m in mentions if _weight(m)]
     ends_new = final is Final.RIGHT and bool(last) and _weight(last[-1]) > 0
     return _Fact(mentions=tuple(mentions), final=final, ends_new=ends_new)
@@ -251,10 +260,18 @@ def _names_other(text: str, region: tuple[int, int]) -> bool:
     return len(words) > 2 or any(w[:1].isupper() or w.isdigit() for w in words)
 
 
-def _final(region: str, inside: Sequence[Mention], *, loose: bool) -> Final:
+def _final(
+    text: str, region: tuple[int, int], inside: Sequence[Mention], *, loose: bool, stated: bool
+) -> Final:
+    """What the region commits to. `stated`: it is a marked conclusion, where a name alone is
+    one.
+    """
     weak = (Stance.NEUTRAL, Stance.WAS) if loose else (Stance.NEUTRAL,)
     affirmed = {m.who for m in inside if m.stance in _AFFIRMED}
-    if not affirmed:
+    current = {m.who for m in inside if m.stance is Stance.CURRENT}
+    if len(affirmed) == 2 and len(current) == 1:
+        affirmed = current  # "although N was elected, it is O"
+    if not affirmed and (loose or stated):
         affirmed = {m.who for m in inside if m.stance in weak}
         affirmed = affirmed if len(affirmed) == 1 and (loose or len(inside) == 1) else set()
     denied = {m.who for m in inside if m.stance in (Stance.NEGATED, Stance.ENDED)}
@@ -264,9 +281,18 @@ def _final(region: str, inside: Sequence[Mention], *, loose: bool) -> Final:
         return Final.RIGHT if Who.NEW in affirmed else Final.LEGACY
     if any(m.stance is Stance.OPTION for m in inside):
         return Final.NONE
-    if _REFUSAL.search(region) or not re.search(r"\w", region):
+    said = text[slice(*region)]
+    if _REFUSAL.search(said) or not re.search(r"\w", said):
         return Final.NONE
-    return Final.NONE if inside else Final.OTHER
+    if not inside:
+        return Final.OTHER
+    elsewhere = any(
+        region[0] <= a < region[1]
+        and _STATES_NAME.search(text[a:b])
+        and not any(a <= m.start < b for m in inside)
+        for a, b in sentence_spans(text)
+    )
+    return Final.OTHER if elsewhere else Final.NONE
 
 
 def _any(mentions: Sequence[Mention], who: Who, *stances: Stance) -> bool:

@@ -90,7 +90,7 @@ _OVER = (
 )
 
 _LINK = _re(
-    r"^(?:(?!['’]s)[\"'”’*_)\]])*(?:\s*\([^)]*\))?(?:\s*,[^,;.<X>]{1,70},(?=\s))?"
+    r"^(?:(?!['’]s)[\"'”’*_)\]])*(?:\s*\([^)]*\))?(?:\s*,[^,;.<N><O>]{1,70},(?=\s))?"
     r"(?:\s*,?\s*(?:and |but )?(?:not|rather than) <X>,?)?"
 )
 _WHO = _re(r"^\s*,?\s*who\b")
@@ -132,7 +132,7 @@ _R_CURRENT = _re(
     rf"^{_ADV}(?:is|['’]s|are|remains|has been|has (?:served|held|led|headed|run|chaired|coached|"
     r"managed|directed|played|governed|occupied)|holds|leads|heads|runs|chairs|coaches|manages|"
     r"directs|governs|presides|serves|stands|occupies|continues|sits|acts|plays|rules|fills|"
-    r"represents|should be)\b"
+    r"represents|should be|does)\b"
 )
 _R_ASIDE = _re(
     rf"^{_ADV}(?:(?:is|was|are|were)\s+(?:\w+ly )?(?:an?\b|one of|from|known|born|based|considered|"
@@ -140,6 +140,9 @@ _R_ASIDE = _re(
     r"\d+ years|in \w+ party|mentioned)|was born|has a\b|comes from|belongs to|['’]s\b)"
 )
 _R_WAS = _re(rf"^{_ADV}{_HELD}\b")
+_R_BRACKET_END = _re(
+    r"^[\"'”’*_]*\s*\([^)]*(?:\b(?:until|till|former|resigned|left)\b|\d{4}\s*[-–—]\s*\d{4})[^)]*\)"
+)
 _R_MODAL = _re(rf"^{_ADV}(?:may|might|could|would)\b")
 
 _L_NEGATED = _re(
@@ -178,13 +181,17 @@ _L_PREDECESSOR = _re(
     r"used to be(?: called)?|left))" + _TITLE
 )
 _L_FORMER = _re(
-    r"\b(?:former|formerly|previous|previously|ex|outgoing|late|old|earlier|then)"
+    r"\b(?:former|formerly|previous|previously|ex|outgoing|late|old|earlier|then(?=-))"
     r"(?:[\s-](?!is\b|was\b|now\b|has\b)[\w.-]+){0,5}" + _TITLE
+)
+_L_LABEL = _re(
+    r"\b(?:previously|formerly|former|before|predecessor|previous|earlier|old)[\w ]{0,30}:\s*$"
 )
 _L_AFTER = _re(r"\bafter" + _TITLE)
 _L_SUCCESSOR = _re(
     r"\b(?:(?:succeeded|replaced|followed) by|(?:way|over|power|change|passed|went|moved|"
     r"transferred|fell) to|successor(?: is| was| being|,| named)?|turn of|came|appointed|elected|"
+    r"nominated|designated|selected|picked|"
     r"named|chose|hired|brought in|installed|swore in|(?:appointment|election|arrival|inauguration)"
     r" of|predecessor (?:of|to)|before|preceded|joined|joins|signed (?:for|with)|from <X> to|<X> "
     r"to|"
@@ -297,6 +304,8 @@ def _stance(marked: str, position: int, subject: str) -> Stance:
         return Stance.OPTION
     if _L_HEARSAY.search(left):
         return Stance.NEUTRAL
+    if _R_BRACKET_END.match(right) or _L_LABEL.search(marked[:position]):
+        return Stance.ENDED
     if _L_PREDECESSOR.search(left) or (
         re.search(r"\bfrom\s*$", left) and re.match(r"\s*to\b", rest)
     ):
