@@ -7,6 +7,7 @@ is still open). Does not listen to streams (`agents.wikidata.stream`) or draft (
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -158,35 +159,36 @@ class Watcher:
 
     async def _view(self, batch: _Batch) -> dict[str, Any]:
         """The history between base and head, and both states as documents."""
-        now = self._clock()
-        for look in _open(batch):
-            assert look.head is not None
-            if look.base.entity is None:
-                look.outcome = self._first(look, look.head, now)
-                continue
-            try:
-                base = parse_entity(look.base.entity, item=look.item)
-                since = look.memory.since(look.base.revision)
-                head = look.head
-                if head.revision > since:
-                    look.revisions = await self._api.history(look.item, since, head.revision)
-            except (Permanent, Retryable) as error:
-                look.outcome = _unknown(look.item, str(error))
-                continue
-            if self._too_fresh(look, now):
-                look.outcome = _unknown(look.item, "edited a moment ago: left for the next look")
-                continue
-            look.history = ItemHistory(
-                base=base,
-                base_revision=look.base.revision,
-                head=head,
-                revisions=tuple(look.revisions),
-                starts=look.memory.starts,
-                accepted_on=look.memory.days,
-                base_day=look.memory.day or now.date(),
-                emitted=look.memory.emitted,
-            )
+        await asyncio.gather(*(self._read(look) for look in _open(batch)))
         return {"looks": batch["looks"]}
+
+    async def _read(self, look: _Look) -> None:
+        now, head = self._clock(), look.head
+        assert head is not None
+        if look.base.entity is None:
+            look.outcome = self._first(look, head, now)
+            return
+        try:
+            base = parse_entity(look.base.entity, item=look.item)
+            since = look.memory.since(look.base.revision)
+            if head.revision > since:
+                look.revisions = await self._api.history(look.item, since, head.revision)
+        except (Permanent, Retryable) as error:
+            look.outcome = _unknown(look.item, str(error))
+            return
+        if self._too_fresh(look, now):
+            look.outcome = _unknown(look.item, "edited a moment ago: left for the next look")
+            return
+        look.history = ItemHistory(
+            base=base,
+            base_revision=look.base.revision,
+            head=head,
+            revisions=tuple(look.revisions),
+            starts=look.memory.starts,
+            accepted_on=look.memory.days,
+            base_day=look.memory.day or now.date(),
+            emitted=look.memory.emitted,
+        )
 
     async def _diff(self, batch: _Batch) -> dict[str, Any]:
         """Which other items must be known to judge what differs, and those items."""

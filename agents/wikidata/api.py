@@ -93,6 +93,10 @@ def check_user_agent(user_agent: str, url: str) -> str:
     return user_agent
 
 
+def _default_limiter(url: str) -> Limiter:
+    return Limiter(per_minute=None, at_once=8) if is_loopback(url) else Limiter()
+
+
 class ActionApi:
     """`api.php` of one wiki. Close it with `aclose`, or use it as an async context manager.
 
@@ -115,7 +119,7 @@ class ActionApi:
         self._agent = check_user_agent(user_agent, url)
         self._url = url
         self._host = httpx.URL(url).netloc.decode()
-        self._limiter = limiter or Limiter(per_minute=None if is_loopback(url) else 200)
+        self._limiter = limiter or _default_limiter(url)
         self._client = client or httpx.AsyncClient(timeout=timeout_s, follow_redirects=True)
         self._budget_s = budget_s
         self._attempts = attempts
@@ -135,14 +139,7 @@ class ActionApi:
         listed in `redirects`; unknown and deleted ones come back with `missing` set."""
         found = Fetched()
         for chunk in _chunks(items):
-            answer = await self._get(
-                action="wbgetentities",
-                ids="|".join(chunk),
-                props="info|labels|aliases|descriptions|claims|sitelinks",
-                languages="en|mul",
-                redirects="yes",
-            )
-            await self._place(chunk, _need(answer, "entities"), found)
+            await self._fetch(chunk, found)
         return found
 
     async def lastrevids(self, items: Iterable[str]) -> dict[str, PageInfo]:
@@ -163,17 +160,6 @@ class ActionApi:
             lost = set(chunk) - found.keys()
             if lost:
                 raise BrokenAnswer(f"prop=info left out {len(lost)} of {len(chunk)} titles")
-        return found
-
-    async def redirect_targets(self, items: Iterable[str]) -> dict[str, str]:
-        """Where redirected items lead; items that are no redirects are left out."""
-        found: dict[str, str] = {}
-        for chunk in _chunks(items):
-            answer = await self._get(
-                action="query", prop="info", titles="|".join(chunk), redirects="1"
-            )
-            for hop in _need(answer, "query").get("redirects", ()):
-                found[hop["from"]] = hop["to"]
         return found
 
     async def history(
@@ -224,9 +210,16 @@ class ActionApi:
                 if user is None or row.get("user") == user:
                     yield _recent_change(row)
 
-    async def _place(self, chunk: list[str], entities: Mapping[str, Any], found: Fetched) -> None:
+    async def _fetch(self, chunk: list[str], found: Fetched) -> None:
+        answer = await self._get(
+            action="wbgetentities",
+            ids="|".join(chunk),
+            props="info|labels|aliases|descriptions|claims|sitelinks",
+            languages="en|mul",
+            redirects="yes",
+        )
         by_target: dict[str, EntityDoc] = {}
-        for key, raw in entities.items():
+        for key, raw in _need(answer, "entities").items():
             if not isinstance(raw, Mapping):
                 raise BrokenAnswer(f"entity {key} of the answer is no object")
             try:
@@ -240,16 +233,24 @@ class ActionApi:
                 found.redirects[hop["from"]] = hop.get("to", doc.id)
             elif key in chunk and doc.id != key:
                 found.redirects[key] = doc.id
-        known = by_target.keys() | found.redirects.keys() | found.broken.keys()
-        lost = [i for i in chunk if i not in known]
-        if lost:
-            found.redirects.update(await self.redirect_targets(lost))
         for item in chunk:
             doc = by_target.get(item) or by_target.get(found.redirects.get(item, ""))
             if doc is not None:
                 found.docs[item] = doc
             elif found.redirects.get(item, item) not in found.broken:
-                raise BrokenAnswer(f"wbgetentities left out {item} and names no redirect for it")
+                await self._fetch_alone(item, chunk, by_target, found)
+
+    async def _fetch_alone(
+        self, item: str, chunk: list[str], answered: Mapping[str, EntityDoc], found: Fetched
+    ) -> None:
+        """An id that the answer left out: a redirect to an item that was asked for as well is
+        answered once, under the target's id. Asked for alone it says where it leads."""
+        if len(chunk) > 1:
+            await self._fetch([item], found)
+        elif len(answered) == 1:
+            found.redirects[item], found.docs[item] = next(iter(answered.items()))
+        else:
+            raise BrokenAnswer(f"wbgetentities left out {item} and names no redirect for it")
 
     async def _pages(self, params: dict[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
         """Follow `continue` to the end."""
