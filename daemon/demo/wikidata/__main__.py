@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import logging
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from daemon.demo.wikidata.errors import LocalWikidataError
+from daemon.demo.wikidata.lifeline import end_with_parent
 from daemon.demo.wikidata.scenario import build_scenario
 from daemon.demo.wikidata.server import DEFAULT_RETENTION, LocalWikidata
 from daemon.demo.wikidata.streaming import ConnectionCut
@@ -21,6 +23,8 @@ from knowledge.world import WORLD_CSV, World
 def main(argv: list[str] | None = None) -> int:
     """Build the scenario and serve it. Prints one line when it listens; returns an exit code."""
     asked = _parser().parse_args(argv)
+    if asked.end_with_parent:
+        end_with_parent(signal.SIGTERM)
     successions = tuple(asked.slots.split(",")) if asked.slots else asked.successions
     try:
         world = World.load(asked.world)
@@ -59,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--noise", type=int, default=2000)
     parser.add_argument("--world", type=Path, default=WORLD_CSV)
     parser.add_argument("--cut-after", type=int, default=0, help="events per stream; 0: no cuts")
+    parser.add_argument("--end-with-parent", action="store_true", help="stop when it is gone")
     parser.add_argument("--retention-days", type=float, default=DEFAULT_RETENTION.days)
     return parser
 

@@ -43,7 +43,7 @@ _ENDS = {
         "An election defeat ended the term of {o} as {post}{end}.",
     ),
     "end of term": (
-        "The term of {o} as {post} came to its end{end}.",
+        "{o} reached the end of term as {post}{end}.",
         "{o} left the post{end} at the end of term.",
     ),
     "term limit": ("{o} left the post{end} because of a term limit.",),
@@ -97,7 +97,7 @@ class Encyclopaedia:
             begun = self._begun.get(succession.slot)
             if begun is not None and begun <= now:
                 sentences += self._changed(succession)
-            else:
+            elif item in (succession.subject.id, succession.old.object.id):
                 sentences.append(self._in_office(succession.old))
         return " ".join(sentences)
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import datetime as dt
 import shutil
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -21,6 +19,7 @@ import httpx
 from daemon.demo.wikidata import rdf
 from daemon.demo.wikidata.archive import Archive
 from daemon.demo.wikidata.errors import SparqlUnavailable
+from daemon.demo.wikidata.lifeline import end_with_parent
 
 _START_S = 15.0
 _QUERY_S = 60.0
@@ -74,7 +73,7 @@ class SparqlService:
             "serve",
             "--bind",
             f"127.0.0.1:{port}",
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
@@ -144,16 +143,6 @@ class SparqlService:
         except TimeoutError:
             process.kill()
             await process.wait()
-
-
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-_PR_SET_PDEATHSIG = 1
-
-
-def _end_with_parent() -> None:
-    """In the child: be killed when the server is, however it ends (Linux only)."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _binary() -> str:
