@@ -5,7 +5,6 @@ VENV        ?= .venv
 TORCH_INDEX ?=
 SEED        ?=
 RECIPE      ?=
-REVIEW      ?=
 KEEP        ?=
 FRESH       ?=
 CONFIG      ?=
@@ -54,9 +53,9 @@ install: $(TEST_STAMP)  ## everything, tests included, into .venv (TORCH_INDEX=U
 
 install-run: $(RUN_STAMP)  ## what the demo and the service need
 
-demo: install-run  ## the whole loop on real facts, offline (SEED= KEEP=1 RECIPE= FRESH=1 REVIEW=browser)
+demo: install-run  ## the whole loop on real facts, offline (SEED= KEEP=1 RECIPE= FRESH=1)
 	@$(BIN)/almanac demo $(if $(SEED),--seed $(SEED)) $(if $(RECIPE),--recipe $(RECIPE)) \
-	  $(if $(REVIEW),--review $(REVIEW)) $(if $(KEEP),--keep) $(if $(FRESH),--fresh)
+	  $(if $(KEEP),--keep) $(if $(FRESH),--fresh)
 
 run: install-run  ## the service, against the real Wikidata (CONFIG=almanac.toml)
 	@$(BIN)/almanac $(if $(CONFIG),--config $(CONFIG)) up

@@ -36,11 +36,17 @@ class Children:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._record = home / _RECORD
 
-    def start(self, name: str, module: str, arguments: Sequence[str]) -> None:
-        """Start `python -m MODULE ARGUMENTS`; its output goes to `logs/NAME.log`."""
+    def start(self, name: str, module: str, arguments: Sequence[str], *, tied: bool = True) -> None:
+        """Start `python -m MODULE ARGUMENTS`; its output goes to `logs/NAME.log`.
+
+        A `tied` child ends with this process, however that happens (on Linux; elsewhere `sweep`
+        ends it at the next start).
+        """
         log = self._home / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", module, *arguments]
+        if tied:
+            command = [sys.executable, "-m", "daemon.jobs.child", str(os.getpid()), *command]
         with log.open("ab") as output:
             self._running[name] = subprocess.Popen(
                 command,

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from daemon.demo.errors import DemoError
 
+DEFAULT_HOME = Path("var/demo")
+DEFAULT_SEED = "1"
 CLOCK_FILE = "clock"
 SETTINGS_FILE = "almanac.toml"
 _REQUEST = "demo.json"
@@ -26,8 +28,6 @@ class Size:
     edits_per_release: int
     recipe: str
     step_h: float
-    questions: int
-    """Edits whose answers are shown before and after; all are examined."""
 
 
 FULL = Size(
@@ -37,7 +37,6 @@ FULL = Size(
     edits_per_release=12,
     recipe="embedded",
     step_h=12.0,
-    questions=24,
 )
 MINI = Size(
     successions=4,
@@ -46,7 +45,6 @@ MINI = Size(
     edits_per_release=2,
     recipe="mini",
     step_h=48.0,
-    questions=4,
 )
 
 
@@ -54,12 +52,10 @@ MINI = Size(
 class DemoOptions:
     """One request for a demo. `recipe` overrides that of the size."""
 
-    home: Path = Path("var/demo")
-    seed: str = "1"
+    home: Path = DEFAULT_HOME
+    seed: str = DEFAULT_SEED
     mini: bool = False
     recipe: str | None = None
-    review: str = "auto"
-    """`auto` (policy) or `browser` (a person decides)."""
     keep: bool = False
     fresh: bool = False
 
@@ -109,8 +105,11 @@ def remember(options: DemoOptions, wikidata_port: int) -> int:
     return wikidata_port
 
 
-def settings_text(options: DemoOptions, wikidata_url: str, policy: str) -> str:
-    """The TOML of the demo's settings: loopback everywhere, the clock from a file."""
+def settings_text(options: DemoOptions, wikidata_url: str, *, approvals: str, gate: str) -> str:
+    """The TOML of the demo's settings: loopback everywhere, the clock from a file.
+
+    `approvals` is the path of the review policy, `gate` name or path of the gate's.
+    """
     size = options.size
     lines = [
         f"home = {_quoted(str(options.home.resolve()))}",
@@ -123,13 +122,13 @@ def settings_text(options: DemoOptions, wikidata_url: str, policy: str) -> str:
         "[model]",
         f'recipe = "{options.chosen_recipe}"',
         "[review]",
-        f"auto_approve = {'true' if options.review == 'auto' else 'false'}",
-        f"policy = {_quoted(policy)}",
+        "auto_approve = true",
+        f"policy = {_quoted(approvals)}",
         "[release]",
         f"size = {size.edits_per_release}",
         f"max = {size.edits_per_release}",
         "[gate]",
-        'policy = "demo"',
+        f"policy = {_quoted(gate)}",
         "[gateway]",
         "port = 0",
         "[clock]",

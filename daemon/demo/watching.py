@@ -111,13 +111,18 @@ class Weeks:
             await self._stream_reaches(self._log.entries[sent - 1].timestamp_ms)
         await self.work_off()
 
-    async def work_off(self) -> None:
+    async def work_off(self, stage: Stage | None = None) -> None:
         """Look, settle, draft and review until nothing of it is left to do at this time."""
         controllers = [
             self._almanac.controllers[name] for name in INTAKE if name in self._almanac.controllers
         ]
-        while any([await controller.reconcile() for controller in controllers]):
-            pass
+        done = 0
+        while steps := [await controller.reconcile() for controller in controllers]:
+            if not any(steps):
+                break
+            done += steps[0]
+            if stage is not None:
+                stage.update(done=done)
         lag = await asyncio.to_thread(self._almanac.services.watch.lag)
         if lag.dirty:
             raise DemoError(
