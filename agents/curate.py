@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 # Both are read while langgraph is imported; nothing of a run may leave the machine unasked, and a
 # checkpoint file must not be able to name classes to load.
@@ -31,8 +31,9 @@ from langsmith import tracing_context
 from agents.drafting.draft import Drafter, DraftRequest
 from agents.drafting.template import TemplateDrafter
 from agents.errors import AgentError, Retryable
-from agents.evidence.extract import Extraction, FactKind, extract
+from agents.evidence.extract import Extraction, extract
 from agents.evidence.sources import Dossier, EvidenceSource, EvidenceStore
+from agents.proposals import VACANT, Proposal, dated, lineage_of, withheld
 from agents.questions import (
     Neighbours,
     NoNeighbours,
@@ -44,31 +45,9 @@ from agents.questions import (
 from agents.verifying.rules import RuleVerifier, check, label_findings
 from agents.verifying.verdict import Finding, Verifier
 from knowledge.codec import from_json, to_json
-from knowledge.edits import EditUnit
-from knowledge.facts import Entity, FactChange
-from knowledge.narrative import CausalNarrative, Evidence
+from knowledge.facts import FactChange
+from knowledge.narrative import CausalNarrative
 from knowledge.questions import Question
-
-VACANT = "vacant: nothing to teach"
-"""Finding of a change that ended without a successor."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """What review shows: the unit, the open findings, the snapshots, and how it came about.
-
-    Without a narrative (`unit.narrative` is None) nothing can be approved: the findings say why.
-    """
-
-    unit: EditUnit
-    findings: tuple[Finding, ...]
-    evidence: tuple[Evidence, ...]
-    lineage: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def clean(self) -> bool:
-        """True when nothing is open; only then may a policy approve it."""
-        return not self.findings and self.unit.narrative is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,19 +65,23 @@ class CurateSettings:
     first_pause_s: float = 0.5
 
 
-class CurateState(TypedDict, total=False):
+class CurateState(TypedDict):
     """What is kept between the steps: JSON texts of the vocabulary, so that a checkpoint holds
     nothing but plain values."""
 
     change: str
-    dossier: str
-    extraction: str
-    narrative: str
-    findings: list[str]
+    dossier: NotRequired[str]
+    extraction: NotRequired[str]
+    narrative: NotRequired[str]
+    findings: NotRequired[list[str]]
     attempt: int
     drafts: list[dict[str, str]]
-    questions: str
-    proposal: str
+    questions: NotRequired[str]
+    proposal: NotRequired[str]
+
+
+Update = dict[str, Any]
+"""What a step changes of the state."""
 
 
 class Curator:
@@ -213,13 +196,13 @@ class Curator:
 
     # -- the steps -------------------------------------------------------------------------------
 
-    async def _ground(self, state: CurateState) -> CurateState:
+    async def _ground(self, state: CurateState) -> Update:
         """Fetch and store the evidence; read it under quarantine."""
         dossier = await self._evidence.gather(from_json(FactChange, state["change"]))
         extraction = extract(dossier)
         for evidence in dossier.evidence:
             await self._store.put(evidence)
-        dossier = replace(dossier, change=_dated(dossier.change, extraction))
+        dossier = replace(dossier, change=dated(dossier.change, extraction))
         found = list(label_findings(dossier))
         if dossier.change.new is None:
             found.append(Finding(rule="vacant", message=VACANT))
@@ -229,12 +212,12 @@ class Curator:
             "findings": [to_json(f) for f in found],
         }
 
-    async def _draft(self, state: CurateState) -> CurateState:
+    async def _draft(self, state: CurateState) -> Update:
         request = DraftRequest(
             change=_dossier(state).change,
             extraction=_extraction(state),
             findings=tuple(f.text for f in _findings(state)),
-            attempt=state.get("attempt", 0),
+            attempt=state["attempt"],
         )
         try:
             draft = await self._drafter.draft(request)
@@ -244,11 +227,11 @@ class Curator:
             usage = {**draft.usage, "fallback": f"{type(error).__name__}: {error}"}
         return {
             "narrative": to_json(draft.narrative),
-            "drafts": [*state.get("drafts", []), usage],
+            "drafts": [*state["drafts"], usage],
         }
 
-    async def _verify(self, state: CurateState) -> CurateState:
-        narrative = from_json(CausalNarrative, state["narrative"])
+    async def _verify(self, state: CurateState) -> Update:
+        narrative = _narrative(state)
         dossier, extraction = _dossier(state), _extraction(state)
         try:
             found = await self._verifier.verify(narrative, dossier, extraction)
@@ -260,13 +243,13 @@ class Curator:
         return {"findings": [to_json(f) for f in found]}
 
     def _after_verify(self, state: CurateState) -> str:
-        exhausted = state.get("attempt", 0) >= self._settings.max_revisions
-        return "questions" if exhausted or not state["findings"] else "revise"
+        exhausted = state["attempt"] >= self._settings.max_revisions
+        return "questions" if exhausted or not _findings(state) else "revise"
 
-    async def _revise(self, state: CurateState) -> CurateState:
-        return {"attempt": state.get("attempt", 0) + 1}
+    async def _revise(self, state: CurateState) -> Update:
+        return {"attempt": state["attempt"] + 1}
 
-    async def _questions(self, state: CurateState) -> CurateState:
+    async def _questions(self, state: CurateState) -> Update:
         dossier, settings = _dossier(state), self._settings
         change = dossier.change
         found = await self._neighbours.neighbours(
@@ -274,26 +257,26 @@ class Curator:
         )
         questions = build_questions(
             change,
-            from_json(CausalNarrative, state["narrative"]),
+            _narrative(state),
             hops_of(dossier),
             found,
             false_names(change, found, settings.false_names),
         )
         return {"questions": to_json(questions, tuple[Question, ...])}
 
-    async def _propose(self, state: CurateState) -> CurateState:
+    async def _propose(self, state: CurateState) -> Update:
         dossier, findings = _dossier(state), _findings(state)
         if "narrative" in state and "questions" in state:
-            narrative = from_json(CausalNarrative, state["narrative"])
+            narrative = _narrative(state)
             questions = from_json(tuple[Question, ...], state["questions"])
             unit = build_unit(dossier.change, narrative, questions)
         else:
-            unit = build_unit(_withheld(dossier.change, findings), None, ())
+            unit = build_unit(withheld(dossier.change, findings), None, ())
         proposal = Proposal(
             unit=unit,
             findings=findings,
             evidence=dossier.evidence,
-            lineage=_lineage(state, dossier, _extraction(state)),
+            lineage=lineage_of(state["drafts"], dossier, _extraction(state)),
         )
         return {"proposal": to_json(proposal)}
 
@@ -313,58 +296,19 @@ async def checkpoint_store(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
 
 def _after_ground(state: CurateState) -> str:
     """A change with nothing to teach, or with labels that are no names, is never drafted."""
-    return "propose" if state["findings"] else "draft"
-
-
-def _dated(change: FactChange, extraction: Extraction) -> FactChange:
-    """The change with the dates that the evidence states, and no others."""
-    if change.new is None:
-        return change
-    legacy, new = extraction.first(FactKind.LEGACY), extraction.first(FactKind.NEW)
-    return replace(
-        change,
-        ended=legacy.when() if legacy else None,
-        started=new.when() if new else None,
-    )
-
-
-def _withheld(change: FactChange, findings: Sequence[Finding]) -> FactChange:
-    """The change with item ids for names where a label is no name: it must not travel on."""
-    if not any(f.rule == "labels" for f in findings):
-        return change
-
-    def bare(entity: Entity | None) -> Entity | None:
-        return Entity(id=entity.id, label=entity.id, kind=entity.kind) if entity else None
-
-    subject = bare(change.subject)
-    assert subject is not None
-    return replace(change, subject=subject, old=bare(change.old), new=bare(change.new), reason="")
-
-
-def _lineage(state: CurateState, dossier: Dossier, extraction: Extraction) -> dict[str, str]:
-    """How the proposal came about; times are those of the snapshots."""
-    drafts = state.get("drafts", [])
-    cause = extraction.first(FactKind.CAUSE)
-    source = dossier.source(cause.evidence_id) if cause else None
-    lineage = {
-        "drafts": str(len(drafts)),
-        "evidence": " ".join(sorted(e.id for e in dossier.evidence)),
-        "grounded_at": max((e.retrieved_at for e in dossier.evidence), default=""),
-        "cause_source": source.source if source else "",
-    }
-    for number, usage in enumerate(drafts):
-        lineage |= {f"draft_{number}_{key}": value for key, value in usage.items()}
-    if "fallback" in (drafts[-1] if drafts else {}):
-        lineage["fallback"] = drafts[-1]["fallback"]
-    return lineage
+    return "propose" if _findings(state) else "draft"
 
 
 def _dossier(state: CurateState) -> Dossier:
-    return from_json(Dossier, state["dossier"])
+    return from_json(Dossier, state.get("dossier", ""))
+
+
+def _narrative(state: CurateState) -> CausalNarrative:
+    return from_json(CausalNarrative, state.get("narrative", ""))
 
 
 def _extraction(state: CurateState) -> Extraction:
-    return Extraction.from_json(state["extraction"])
+    return Extraction.from_json(state.get("extraction", ""))
 
 
 def _findings(state: CurateState) -> tuple[Finding, ...]:

@@ -1,7 +1,7 @@
-"""Causes in the words of a source: a small closed vocabulary and the sentences that speak of it.
+"""Causes in the words of a source: the sentences that state why a term ended.
 
-Owns the families of causes, how a family is recognised in a text, and which sentence of an extract
-speaks of the end of one holder's term. Pure text rules; nothing here decides what is published.
+Owns which sentence of an extract speaks of the end of one holder's term, and says that it happened.
+Pure text rules; the vocabulary is in `cause_words`, and nothing here decides what is published.
 """
 
 from __future__ import annotations
@@ -10,98 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from agents.evidence.cause_words import NOUNS, VERBS
 from agents.evidence.hygiene import objections
 from knowledge.facts import Date
-
-_FAMILIES: tuple[tuple[str, str, str], ...] = (
-    # phrase, verbs and predicates of the old holder, nouns
-    (
-        "vote of no confidence",
-        r"(?:lost|was (?:ousted|removed|toppled|brought down) (?:by|in|through|after)) (?:a|the) "
-        r"(?:vote of no[- ]confidence|no[- ]confidence (?:vote|motion)|motion of no[- ]confidence)",
-        r"(?:successful )?(?:vote of no[- ]confidence|no[- ]confidence (?:vote|motion)"
-        r"|motion of (?:no[- ]confidence|censure))",
-    ),
-    ("impeachment", r"was impeached|was removed (?:from office )?by impeachment", r"impeachment"),
-    (
-        "coup",
-        r"was (?:overthrown|deposed|toppled|ousted) (?:in|by) (?:a|the) (?:military )?coup",
-        r"(?:military )?coup(?: d['’]état)?",
-    ),
-    ("assassination", r"was (?:assassinated|murdered)", r"assassination"),
-    ("death", r"died|passed away|was killed", r"death"),
-    ("abdication", r"abdicated", r"abdication"),
-    (
-        "term limit",
-        r"(?:was|being) (?:term[- ]limited|barred from (?:running|another term))",
-        r"(?:constitutional )?term limits?",
-    ),
-    (
-        "election defeat",
-        r"(?:lost|was defeated (?:in|at)|conceded|was voted out (?:in|at)) "
-        r"(?:(?:the|a|an|his|her|their) )?(?:[\w-]+ ){0,4}?"
-        r"(?:elections?|re-?election|vote|primary|runoff)"
-        r"|failed to (?:win|secure) re-?election|was voted out|was unseated",
-        r"(?:election|electoral) (?:defeat|loss)|defeat (?:in|at) the (?:[\w-]+ ){0,3}?elections?"
-        r"|lost election",
-    ),
-    (
-        "end of term",
-        r"(?:term|mandate)(?: (?:of|in) office)?(?: of [^,;:.]{2,80}?)?"
-        r" (?:ended|expired|came to (?:an|its) end|ran out)"
-        r"(?! (?:early|prematurely|with|by|after|through|due|because|following|when))"
-        r"|completed (?:his|her|their|the) (?:[\w-]+ ){0,2}?(?:term|mandate)",
-        r"(?:end|expiry|expiration|completion) of (?:the |his |her |their |a )?(?:[\w-]+ ){0,2}?"
-        r"(?:term|mandate|tenure)(?: of office)?|term (?:expiry|expiration)",
-    ),
-    (
-        "end of contract",
-        r"contract (?:ended|expired|ran out|was not (?:renewed|extended))",
-        r"(?:end|expiry|expiration|termination) of (?:the |his |her |their )?contract"
-        r"|contract (?:expiry|expiration)",
-    ),
-    (
-        "dismissal",
-        r"was (?:dismissed|sacked|fired|ousted|relieved of (?:his|her|their) duties"
-        r"|removed (?:from (?:office|(?:the|his|her|their) (?:post|position|role)))?)"
-        r"|were dismissed",
-        r"dismissal|sacking|firing|ouster|removal(?: from (?:office|(?:the|his|her|their) post))?",
-    ),
-    ("retirement", r"retired", r"retirement"),
-    ("promotion", r"was promoted", r"promotion"),
-    (
-        "transfer",
-        r"transferred|was transferred|was loaned|moved on a (?:free )?transfer",
-        r"(?:free )?transfer",
-    ),
-    (
-        "coalition change",
-        r"(?:coalition|government) (?:collapsed|broke (?:up|apart)|fell)",
-        r"(?:coalition (?:change|collapse)|change of coalition"
-        r"|collapse of (?:the|his|her) (?:coalition|government)"
-        r"|breakup of the coalition)",
-    ),
-    ("merger", r"merged", r"merger"),
-    (
-        "sale",
-        r"was sold|sold (?:its|the|his|her) (?:[\w-]+ ){0,2}?(?:stake|shares|company|club)",
-        r"sale",
-    ),
-    (
-        "appointment to another post",
-        r"was (?:appointed|nominated|named|elected) (?:to|as) (?:another|a different|a new) "
-        r"(?:post|office|position|role)",
-        r"appointment to (?:another|a different|a new) (?:post|office|position|role)",
-    ),
-    (
-        "resignation",
-        r"resigned|stepped down|quit|tendered (?:his|her|their) resignation|stood down"
-        r"|left (?:the club|the post) by mutual (?:consent|agreement)",
-        r"resignation|stepping down",
-    ),
-)
-_VERBS = [(f, re.compile(rf"\b(?:{v})\b", re.IGNORECASE)) for f, v, _ in _FAMILIES]
-_NOUNS = [(f, re.compile(rf"\b(?:{n})\b", re.IGNORECASE)) for f, _, n in _FAMILIES]
 
 _BECAUSE = (
     r"(?:at|after|following|follow(?:s|ed)|because of|due to|owing to|upon|on|through|by|with"
@@ -143,35 +54,6 @@ class StatedCause:
     end: int
     score: int
     """How well date and names fit; higher is better."""
-
-
-def family(text: str) -> str | None:
-    """The family that a short phrase or sentence speaks of, by noun first; None if of none."""
-    hits = families(text)
-    return hits[0] if hits else None
-
-
-def families(text: str) -> list[str]:
-    """All families that a text speaks of, in the order in which they stand."""
-    found: dict[str, tuple[int, int]] = {}
-    for rules in (_NOUNS, _VERBS):
-        for name, rule in rules:
-            for match in rule.finditer(text):
-                place = (match.start(), -match.end())
-                found[name] = min(found.get(name, place), place)
-    # `end of term` inside `end of term of office`, or `defeat` inside a longer hit, is one place
-    ordered = sorted(found.items(), key=lambda kv: kv[1])
-    return [name for name, _ in ordered]
-
-
-def safe_phrase(text: str) -> str | None:
-    """A cause label as a noun phrase fit for prose, or None when it is none: no article, a few
-    plain words, nothing that `hygiene` objects to."""
-    phrase = " ".join(text.split()).rstrip(".")
-    phrase = re.sub(r"^(?:the|a|an)\s+", "", phrase, flags=re.IGNORECASE)
-    if not phrase or len(phrase) > 60 or len(phrase.split()) > 8 or objections(phrase):
-        return None
-    return phrase if re.fullmatch(r"[^\W_][\w ,'’()/-]*", phrase) else None
 
 
 def sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -263,13 +145,13 @@ def _cause_of(
 ) -> str | None:
     """The family of the first cause that the sentence states of the old holder."""
     hits: list[tuple[int, int, str]] = []
-    for name, rule in _VERBS:
+    for name, rule in VERBS:
         hits += [
             (m.start(), -m.end(), name)
             for m in rule.finditer(sentence)
             if _is_about(sentence, m, old_names, new_names, own_page)
         ]
-    for name, rule in _NOUNS:
+    for name, rule in NOUNS:
         hits += [
             (m.start(), -m.end(), name)
             for m in rule.finditer(sentence)

@@ -12,7 +12,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents.errors import Permanent
-from agents.evidence.causes import family, name_forms, safe_phrase, stated_causes
+from agents.evidence.cause_words import family, safe_phrase
+from agents.evidence.causes import name_forms, stated_causes
 from agents.evidence.hygiene import objections
 from agents.evidence.sources import Dossier
 from agents.evidence.statements import item_name, snak_date, statement_line

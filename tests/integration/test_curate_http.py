@@ -12,10 +12,11 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from agents.curate import Curator, Proposal
+from agents.curate import Curator
 from agents.errors import Retryable
 from agents.evidence.fetch import FetchLimits, FetchRefused, GuardedFetcher
 from agents.evidence.sources import Extracts, FetchedEntities, WikimediaEvidence, WikiUnready
+from agents.proposals import Proposal
 from knowledge.codec import to_json
 from knowledge.facts import FactChange
 from tests.curate_support import NOW, Wiki, curator, moldova

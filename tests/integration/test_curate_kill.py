@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from agents.curate import Proposal, checkpoint_store
+from agents.curate import checkpoint_store
 from agents.drafting.draft import Draft, DraftRequest
 from agents.drafting.template import TemplateDrafter
 from agents.evidence.sources import Dossier
+from agents.proposals import Proposal
 from agents.questions import Neighbour
 from agents.verifying.rules import RuleVerifier
 from knowledge.codec import to_json

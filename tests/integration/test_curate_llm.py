@@ -14,10 +14,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from agents.curate import Proposal
 from agents.drafting.chat import ChatSettings, JsonChat
 from agents.drafting.llm import LlmDrafter
 from agents.prompts import prompt
+from agents.proposals import Proposal
 from agents.verifying.llm import EntailmentVerifier, RulesThenModel
 from tests.curate_support import curator, moldova
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agents.evidence.causes import family, safe_phrase, sentences, stated_causes
+from agents.evidence.cause_words import family, safe_phrase
+from agents.evidence.causes import sentences, stated_causes
 from knowledge.facts import Date
 
 OLD = ["Natalia Gavrilița", "Gavrilița"]

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from agents.curate import VACANT, Curator, Proposal
+from agents.curate import Curator
 from agents.drafting.chat import AnswerUnusable, EndpointDown
 from agents.drafting.draft import Draft, DraftRequest
 from agents.drafting.template import TemplateDrafter
 from agents.errors import AgentError, Permanent, Retryable
 from agents.evidence.sources import Dossier
+from agents.proposals import VACANT, Proposal
 from agents.verifying.verdict import Finding
 from knowledge.codec import to_json
 from knowledge.facts import ChangeKind, FactChange

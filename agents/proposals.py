@@ -1,0 +1,82 @@
+"""What the curator hands to review: the unit, what is open about it, and how it came about.
+
+Owns the proposal and the last touches on its change: dates by the evidence, unfit names withheld.
+Does not draft, verify or store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from agents.evidence.extract import Extraction, FactKind
+from agents.evidence.sources import Dossier
+from agents.verifying.verdict import Finding
+from knowledge.edits import EditUnit
+from knowledge.facts import Entity, FactChange
+from knowledge.narrative import Evidence
+
+VACANT = "vacant: nothing to teach"
+"""Finding of a change that ended without a successor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What review shows: the unit, the open findings, the snapshots, and how it came about.
+
+    Without a narrative (`unit.narrative` is None) nothing can be approved: the findings say why.
+    """
+
+    unit: EditUnit
+    findings: tuple[Finding, ...]
+    evidence: tuple[Evidence, ...]
+    lineage: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        """True when nothing is open; only then may a policy approve it."""
+        return not self.findings and self.unit.narrative is not None
+
+
+def dated(change: FactChange, extraction: Extraction) -> FactChange:
+    """The change with the dates that the evidence states, and no others."""
+    if change.new is None:
+        return change
+    legacy, new = extraction.first(FactKind.LEGACY), extraction.first(FactKind.NEW)
+    return replace(
+        change,
+        ended=legacy.when() if legacy else None,
+        started=new.when() if new else None,
+    )
+
+
+def withheld(change: FactChange, findings: Sequence[Finding]) -> FactChange:
+    """The change with item ids for names where a label is no name: it must not travel on."""
+    if not any(f.rule == "labels" for f in findings):
+        return change
+
+    def bare(entity: Entity | None) -> Entity | None:
+        return Entity(id=entity.id, label=entity.id, kind=entity.kind) if entity else None
+
+    subject = bare(change.subject)
+    assert subject is not None
+    return replace(change, subject=subject, old=bare(change.old), new=bare(change.new), reason="")
+
+
+def lineage_of(
+    drafts: Sequence[Mapping[str, str]], dossier: Dossier, extraction: Extraction
+) -> dict[str, str]:
+    """How the proposal came about; times are those of the snapshots."""
+    cause = extraction.first(FactKind.CAUSE)
+    source = dossier.source(cause.evidence_id) if cause else None
+    lineage = {
+        "drafts": str(len(drafts)),
+        "evidence": " ".join(sorted(e.id for e in dossier.evidence)),
+        "grounded_at": max((e.retrieved_at for e in dossier.evidence), default=""),
+        "cause_source": source.source if source else "",
+    }
+    for number, usage in enumerate(drafts):
+        lineage |= {f"draft_{number}_{key}": value for key, value in usage.items()}
+    if "fallback" in (drafts[-1] if drafts else {}):
+        lineage["fallback"] = drafts[-1]["fallback"]
+    return lineage
