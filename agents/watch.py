@@ -137,9 +137,9 @@ class Watcher:
         graph.add_edge(previous, GRAPH_END)
         return graph.compile()
 
-    async def _fetch(self, batch: _Batch) -> dict[str, Any]:
+    async def _fetch(self, state: _Batch) -> dict[str, Any]:
         """Bases and candidates from the ledger, heads from Wikidata."""
-        items = batch["items"]
+        items = state["items"]
         bases = await self._ledger.bases(items)
         settling = await self._ledger.settling(items)
         fetched = await self._api.entities(items)
@@ -157,10 +157,10 @@ class Watcher:
             looks.append(look)
         return {"looks": looks}
 
-    async def _view(self, batch: _Batch) -> dict[str, Any]:
+    async def _view(self, state: _Batch) -> dict[str, Any]:
         """The history between base and head, and both states as documents."""
-        await asyncio.gather(*(self._read(look) for look in _open(batch)))
-        return {"looks": batch["looks"]}
+        await asyncio.gather(*(self._read(look) for look in _open(state)))
+        return {"looks": state["looks"]}
 
     async def _read(self, look: _Look) -> None:
         now, head = self._clock(), look.head
@@ -190,17 +190,17 @@ class Watcher:
             emitted=look.memory.emitted,
         )
 
-    async def _diff(self, batch: _Batch) -> dict[str, Any]:
+    async def _diff(self, state: _Batch) -> dict[str, Any]:
         """Which other items must be known to judge what differs, and those items."""
         wanted: set[str] = set()
-        for look in _open(batch):
+        for look in _open(state):
             if look.history is not None:
                 wanted |= _values_in_question(look.history, self._settings.properties)
         facts = SideFacts({}, {})
         await self._learn(facts, wanted)
         offices = {
             office
-            for look in _open(batch)
+            for look in _open(state)
             if look.head is not None
             for helpers in OFFICES.values()
             for office in look.head.items(*helpers)
@@ -209,30 +209,30 @@ class Watcher:
         await self._climb(facts, wanted)
         return {"facts": facts}
 
-    async def _classify(self, batch: _Batch) -> dict[str, Any]:
+    async def _classify(self, state: _Batch) -> dict[str, Any]:
         now = self._clock()
-        for look in _open(batch):
+        for look in _open(state):
             assert look.history is not None
             judgement = classify_item(
                 look.history,
-                batch["facts"],
+                state["facts"],
                 now,
                 properties=self._settings.properties,
                 cutoff=self._settings.cutoff,
             )
             look.judgement = await self._without_bulk(look.history, judgement)
-        return {"looks": batch["looks"]}
+        return {"looks": state["looks"]}
 
-    async def _gate(self, batch: _Batch) -> dict[str, Any]:
+    async def _gate(self, state: _Batch) -> dict[str, Any]:
         now = self._clock()
-        for look in _open(batch):
+        for look in _open(state):
             look.outcome = self._outcome(look, now)
-        return {"looks": batch["looks"]}
+        return {"looks": state["looks"]}
 
-    async def _emit(self, batch: _Batch) -> dict[str, Any]:
+    async def _emit(self, state: _Batch) -> dict[str, Any]:
         """Commit each look for itself; a crash in between loses nothing."""
         handled = 0
-        for look in batch["looks"]:
+        for look in state["looks"]:
             assert look.outcome is not None
             await self._ledger.record(look.outcome)
             handled += look.outcome.status != "unknown"

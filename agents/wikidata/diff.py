@@ -62,7 +62,7 @@ class Touched:
 class StatementDiff:
     """What happened to the statements of one property."""
 
-    property: str
+    property_id: str
     added: tuple[Touched, ...] = ()
     removed: tuple[Touched, ...] = ()
     changed: tuple[Touched, ...] = ()

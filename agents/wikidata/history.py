@@ -57,7 +57,7 @@ class Touch:
 class Timeline:
     """One property from its base state to now."""
 
-    property: str
+    property_id: str
     base: tuple[Statement, ...]
     touches: tuple[Touch, ...]
     reverted: dict[int, Revision] = field(default_factory=dict)
