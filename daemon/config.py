@@ -34,6 +34,8 @@ from daemon.errors import ConfigError
 DEFAULT_FILE = Path("almanac.toml")
 ENV_PREFIX = "ALMANAC_"
 CONFIG_VARIABLE = "ALMANAC_CONFIG"
+_SECRETS = frozenset({"database.url", "drafter.api_key"})
+"""Settings whose value is never shown, not even a wrong one."""
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -380,7 +382,8 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
         key = ".".join(str(p) for p in problem["loc"])
         where = {"env": "the environment", "flag": "--set", "file": "the settings file"}
         source = where.get(origin.get(key, ""), "the settings")
-        parts.append(f"{key} in {source}: {problem['msg']} (got {problem['input']!r})")
+        got = "" if key in _SECRETS else f" (got {problem['input']!r})"
+        parts.append(f"{key} in {source}: {problem['msg']}{got}")
     return "; ".join(parts)
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+from agents.curate import Proposal
 from agents.ledger import Base, Candidate, CandidateState, ItemOutcome
+from agents.verifying.verdict import Finding
+from daemon.controllers.curate import CurateController
 from daemon.registry import Blobs, Registry
+from daemon.services import Services
 from daemon.store.engine import Database
+from daemon.store.states import ChangeState
 from knowledge.edits import EditUnit
 from knowledge.facts import ChangeKind, Date, Entity, FactChange
 from knowledge.narrative import CausalNarrative, Claim, ClaimKind
 from knowledge.questions import examination_questions, training_questions
 from knowledge.rendering import Story
+from knowledge.world import Split, World
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
@@ -121,3 +128,65 @@ def looked(item: str, revision: int, *candidates: Candidate) -> ItemOutcome:
         base=Base(item=item, revision=revision, entity={"id": item}),
         candidates=candidates,
     )
+
+
+def world_changes(number: int, split: Split = Split.TUNE) -> list[FactChange]:
+    """Real successions that the shipped base model does not know yet."""
+    found = [s for s in World.load().split(split) if s.property in ("P6", "P35", "P488", "P169")]
+    return [
+        FactChange(
+            subject=s.subject,
+            property=s.property,
+            old=s.old.object,
+            new=s.new.object,
+            kind=ChangeKind.SUCCESSION,
+            started=s.new.start,
+            ended=s.old.end,
+            corroborations=("Q9:P39",),
+        )
+        for s in found[:number]
+    ]
+
+
+async def approved(services: Services, facts: Sequence[FactChange]) -> list[int]:
+    """Changes taken through ledger, drafting and review by the services themselves."""
+    ledger, item = services.ledger, "Q1"
+    await ledger.watch([item])
+    start = len(services.review.list(list(ChangeState)))
+    for number, fact in enumerate(facts):
+        for state in (CandidateState.SETTLING, CandidateState.SETTLED):
+            await ledger.record(looked(item, start + number + 1, candidate(fact, state)))
+    controller = CurateController(
+        services.database,
+        FakeProposer(),
+        services.clock,
+        owner="test",
+        lease_s=60.0,
+        attempts=3,
+        batch=100,
+    )
+    await controller.reconcile()
+    queue = services.review.list()
+    for one in queue:
+        services.review.approve(one.id, one.digest or "", actor="tester")
+    return [one.id for one in queue]
+
+
+class FakeProposer:
+    """Stands for the curate graph: a clean proposal for everything, or the error it was given."""
+
+    def __init__(self, error: Exception | None = None, *, clean: bool = True) -> None:
+        self.error = error
+        self.clean = clean
+        self.asked: list[str] = []
+        self.forgotten: list[str] = []
+
+    async def propose(self, fact: FactChange) -> Proposal:
+        self.asked.append(str(fact.key))
+        if self.error is not None:
+            raise self.error
+        findings = () if self.clean else (Finding(rule="quotes_verbatim", message="not there"),)
+        return Proposal(unit=unit_of(fact), findings=findings, evidence=(), lineage={})
+
+    async def forget(self, change_key: str) -> None:
+        self.forgotten.append(change_key)

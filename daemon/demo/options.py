@@ -15,7 +15,7 @@ DEFAULT_HOME = Path("var/demo")
 DEFAULT_SEED = "1"
 CLOCK_FILE = "clock"
 SETTINGS_FILE = "almanac.toml"
-_REQUEST = "demo.json"
+REQUEST_FILE = "demo.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def remember(options: DemoOptions, wikidata_port: int) -> int:
     Returns the port of the local Wikidata, which stays the same over restarts. Raises DemoError
     when the folder holds a demo of another seed, size or recipe.
     """
-    path = options.home / _REQUEST
+    path = options.home / REQUEST_FILE
     asked = {
         "seed": options.seed,
         "mini": options.mini,

@@ -144,6 +144,9 @@ class Supervisor:
             while _living(folder) is not None:
                 self._reap(folder)
                 time.sleep(_POLL_S)
+        child = self._children.get(folder)
+        if child is not None and child.pid == pid:
+            child.wait()
         log.info("job.stopped", folder=str(folder), pid=pid)
 
     def _reap(self, folder: Path) -> None:

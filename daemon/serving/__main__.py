@@ -7,6 +7,7 @@ anything that a person must mend.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(settings: Settings) -> None:
     """Serve until told to stop. Raises ConfigError, also for a base model that cannot be read."""
+    signal.signal(signal.SIGTERM, _leave)  # what uvicorn re-raises at its end must not skip ours
     listening = bind(settings.gateway.host, settings.gateway.port)
     database = Database.open(settings.database_url)
     try:
@@ -63,6 +65,10 @@ def run(settings: Settings) -> None:
     finally:
         database.close()
         listening.close()
+
+
+def _leave(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _clock(settings: Settings) -> Clock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -214,7 +215,7 @@ class AliasMachine(RuleBasedStateMachine):
         assert self.registry.current() == (self.moves, self.stack[-1])
         history = self.registry.history()
         assert [m.generation for m in history] == list(range(1, self.moves + 1))
-        assert all(a.to_digest == b.from_digest for a, b in zip(history, history[1:], strict=False))
+        assert all(a.to_digest == b.from_digest for a, b in itertools.pairwise(history))
         assert self.registry.broken_at() is None
 
     def teardown(self) -> None:
