@@ -15,9 +15,9 @@ from evaluator.causes import read_cause
 from evaluator.errors import SuiteError
 from evaluator.examine import Output
 from evaluator.probes import Probe, Suite
-from evaluator.reading import Mention, Names, Stance, Who, hedges, read
+from evaluator.reading import Mention, Names, Stance, Who, hedges, read, whole_sentences
 from evaluator.verdicts import Cause, Final, Flag, Mark, Verdict
-from knowledge.answers import conclusion, normalise, safe_surnames, sentence_spans
+from knowledge.answers import conclusion, normalise, safe_surnames
 from knowledge.questions import QuestionKind
 
 VERSION = "rules/1"
@@ -201,6 +201,10 @@ def _read_fact(text: str, names: Names, *, loose: bool = False) -> _Fact:
     return _Fact(mentions=tuple(mentions), final=final, ends_new=ends_new)
 
 
+def _sentences(text: str, mentions: Sequence[Mention]) -> list[tuple[int, int]]:
+    return whole_sentences(text, [(m.start, m.end) for m in mentions])
+
+
 def _weight(mention: Mention) -> int:
     """+1 for the new fact, -1 for what contradicts it, 0 for neither."""
     if mention.who is Who.NEW:
@@ -218,7 +222,7 @@ def _settled(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     """
     over = _any(mentions, Who.OLD, Stance.ENDED, Stance.NEGATED)
     rival = _any(mentions, Who.NEW, *_AFFIRMED)
-    sentences = sentence_spans(text)
+    sentences = _sentences(text, mentions)
     out: list[Mention] = []
     for mention in mentions:
         if mention.who is Who.OLD and mention.stance is Stance.EVENT:
@@ -236,7 +240,7 @@ def _settled(text: str, mentions: Sequence[Mention]) -> list[Mention]:
 def _region(text: str, mentions: Sequence[Mention]) -> tuple[int, int]:
     """Where the answer stands: from the marked conclusion on; else the first sentence where that
     is a bare name that is not corrected later; else the last sentence that affirms somebody."""
-    spans = sentence_spans(text)
+    spans = _sentences(text, mentions)
     if not spans:
         return 0, len(text)
     marked = conclusion(text)
@@ -290,7 +294,7 @@ def _final(
         region[0] <= a < region[1]
         and _STATES_NAME.search(text[a:b])
         and not any(a <= m.start < b for m in inside)
-        for a, b in sentence_spans(text)
+        for a, b in _sentences(text, inside)
     )
     return Final.OTHER if elsewhere else Final.NONE
 

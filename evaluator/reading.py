@@ -143,7 +143,7 @@ _R_WAS = _re(rf"^{_ADV}{_HELD}\b")
 _R_BRACKET_END = _re(
     r"^[\"'”’*_]*\s*\([^)]*(?:\b(?:until|till|former|resigned|left)\b|\d{4}\s*[-–—]\s*\d{4})[^)]*\)"
 )
-_R_MODAL = _re(rf"^{_ADV}(?:may|might|could|would)\b")
+_R_MODAL = _re(rf"^{_ADV}(?:(?-i:may)|might|could|would)\b")
 
 _L_NEGATED = _re(
     r"(?:\b(?:not|never|no longer|rather than|instead of|neither|nor|cannot be|can['’]t be|"
@@ -166,7 +166,7 @@ _R_TRUE = _re(
 )
 _L_BUT = _re(r"\bnot\b.*\bbut(?: rather| instead)?" + _TITLE)
 _L_HEARSAY = _re(
-    r"\b(?:(?:might|may|could|would|some|many|people|sources?|articles?|lists?|records?|users?)\b"
+    r"\b(?:(?:might|(?-i:may)|could|would|some|many|people|sources?|articles?|lists?|records?|users?)\b"
     r"[^;:]{0,40}\b(?:say|says|think|thinks|believe|believes|list|lists|name|names|claim|claims|"
     r"assume|mention|mentions|state)|contrary to|some believe|used to (?:think|believe)|"
     r"if)\b[^;:]*$"
@@ -216,7 +216,7 @@ _END_WORDS = _re(
     r"\b(?:until|till|earlier|previously|formerly|before that|used to|once|former days)\b"
 )
 _STRONG_HEDGE = _re(
-    r"\b(?:might|may|perhaps|possibly|could be|not (?:sure|certain)|unsure|unclear|uncertain|"
+    r"\b(?:might|(?-i:may)|perhaps|possibly|could be|not (?:sure|certain)|unsure|unclear|uncertain|"
     r"don['’]t know|do not know|cannot say|can['’]t say|either)\b"
 )
 _WEAK_HEDGE = _re(
@@ -235,11 +235,22 @@ def read(text: str, names: Names) -> list[Mention]:
     """Every mention of the new and the old holder in the text, in order, each with its stance."""
     found = _holders(text, names)
     mentions: list[Mention] = []
-    for start, end in sentence_spans(text):
+    for start, end in whole_sentences(text, [(a, b) for a, b, _ in found]):
         inside = [m for m in found if start <= m[0] and m[1] <= end]
         if inside:
             mentions += _read_sentence(text, start, end, inside, names.subject)
     return mentions
+
+
+def whole_sentences(text: str, names: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Offsets of the sentences, joined where a name with a full stop in it was cut in two."""
+    known = list(names)
+    out: list[tuple[int, int]] = []
+    for start, end in sentence_spans(text):
+        if out and any(a < out[-1][1] and b > start for a, b in known):
+            start = out.pop()[0]
+        out.append((start, end))
+    return out
 
 
 def _holders(text: str, names: Names) -> list[tuple[int, int, str]]:

@@ -95,7 +95,9 @@ def _token_pattern(token: str) -> str:
 @lru_cache(maxsize=8192)
 def _pattern(name: str) -> re.Pattern[str] | None:
     """Regex over folded text for one name, without the check of case; None for an empty name."""
-    spaced = re.sub(r"\.(?=\w)", ". ", unicodedata.normalize("NFKC", name))
+    spaced = re.sub(
+        r"(?<![^\W\d_]{2})(?<=[^\W\d_])\.(?=\w)", ". ", unicodedata.normalize("NFKC", name)
+    )
     tokens = [t for t in re.split(rf"[\s{re.escape(_HYPHENS)}\u2013]+", spaced) if normalise(t)]
     if not any(c.isalnum() for c in name):
         return None
@@ -198,6 +200,11 @@ _ABBREVIATIONS = frozenset(
 _BEFORE_NUMBER = frozenset({"no", "nr", "c", "ca", "p", "pp", "vol"})
 _BEFORE_LETTER = frozenset({"is", "option", "answer", "choice", "letter", "or", "and", "be"})
 _END = re.compile(r"[.!?\u2026]+[\"'\u2019\u201d)\]*_]*(?=\s|$)|\n+|[\u3002\uff01\uff1f]")
+_ACRONYM = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]")
+_STARTER = re.compile(
+    r"(?:The|This|That|These|It|He|She|They|His|Her|Its|In|On|At|As|So|Since|After|Before|But|And|"
+    r"However|Therefore|Thus|Hence|Today|Now|Then|Until|Previously|Earlier|Behind|What|No|Yes)\b"
+)
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}|[A-Za-z])[.)]\s*$")
 
 
@@ -233,17 +240,22 @@ def _ends(text: str, start: int, match: re.Match[str]) -> bool:
     rest = text[match.end() :].lstrip()
     if word.casefold() in _ABBREVIATIONS:
         return False
+    if _ACRONYM.fullmatch(word) and not _STARTER.match(rest):
+        return False
     if word.casefold() in _BEFORE_NUMBER and rest[:1].isdigit():
         return False
-    if len(word) == 1 and word.isupper() and not _names_option(words):
+    if len(word) == 1 and word.isupper() and not _names_option(words, rest):
         return False
     if word.isdigit() and len(word) <= 2 and re.match(r"[A-Z]{2,4}\b", rest):
         return False
     return not (rest[:1].isalpha() and rest[:1].islower())
 
 
-def _names_option(words: list[str]) -> bool:
-    """The single letter that ends `words` stands for an option (`the answer is B`)."""
+def _names_option(words: list[str], rest: str) -> bool:
+    """The single letter that ends `words` stands for an option (`the answer is B`)
+    rather than for an initial (`the chair is C. C. Wei`)."""
+    if words[-1].strip("(\"'*") not in ("A", "B", "C", "D") or re.match(r"[A-Z]\.", rest):
+        return False
     before = words[-2].casefold().strip("*\"'") if len(words) > 1 else ""
     return before in _BEFORE_LETTER or before.endswith(":")
 
