@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,10 @@ from evaluator.probes import Part, Probe, Suite
 from evaluator.refutation import Refutation, refutation
 from evaluator.verdicts import Cause, Final, Flag, Verdict
 from knowledge.facts import Entity
+from knowledge.properties import CATALOGUE
 from knowledge.questions import Question, QuestionKind, Use, check, examination_questions
-from knowledge.rendering import Story
+from knowledge.rendering import Story, chain, conclusion, explain_answer, narrative_prose
+from knowledge.world import World
 from tests.eval_cases import questions, story
 
 NEW, OLD, SUBJECT = "Dorin Recean", "Natalia Gavrilița", "Moldova"
@@ -216,3 +220,45 @@ def test_judge_keeps_the_order_of_outputs() -> None:
     rows = RuleJudge().judge(Suite(probes=(asked,)), outputs)
     assert [row.final for row in rows] == [Final.RIGHT, Final.LEGACY]
     assert told.holder.label == NEW
+
+
+def world_probe(told: Story, kind: QuestionKind) -> Probe:
+    asked = next(q for q in examination_questions(told, []) if q.kind is kind)
+    persons = CATALOGUE[told.property].wording.wh == "Who"
+    return dataclasses.replace(probe_for(asked, told), persons=persons)
+
+
+def reversed_story(told: Story) -> Story:
+    assert told.previous is not None
+    return dataclasses.replace(told, holder=told.previous, previous=told.holder)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_every_narrative_of_the_world_is_read_either_way_round(held: bool) -> None:
+    rng = random.Random(11)
+    for succession in World.load().successions[::5]:
+        told = succession.new_story()
+        asked = world_probe(told, QuestionKind.EXPLAIN)
+        for tale, new in ((told, True), (reversed_story(told), False)):
+            text = narrative_prose(tale, rng, held=held)[0]
+            row = judge_output(asked, Output(probe="p", text=text, finished=True, tokens=1))
+            assert row.asserts_new is new, text
+            assert row.asserts_old_current is not new, text
+            assert row.final is (Final.RIGHT if new else Final.LEGACY), text
+            assert refutation(row) is None, text
+
+
+def test_every_succession_of_the_world_can_refute_itself() -> None:
+    for succession in World.load().successions[::3]:
+        told = succession.new_story()
+        turned = reversed_story(told)
+        asked = world_probe(told, QuestionKind.EXPLAIN)
+        texts = {
+            f"{chain(told)} {conclusion(turned)}": Refutation.LEGACY,
+            f"{chain(turned)} {conclusion(told)}": None,
+            explain_answer(told): None,
+            explain_answer(turned): None,
+        }
+        for text, kind in texts.items():
+            row = judge_output(asked, Output(probe="p", text=text, finished=True, tokens=1))
+            assert refutation(row) is kind, text
