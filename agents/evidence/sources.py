@@ -19,7 +19,7 @@ from agents.evidence.statements import linked_items, snapshot
 from agents.wikidata.entity import EntityDoc, parse_entity
 from knowledge.facts import Entity, FactChange, Statement
 from knowledge.narrative import Evidence
-from knowledge.properties import CATALOGUE, WATCHED
+from knowledge.properties import CATALOGUE
 from knowledge.rendering import HOP_FORWARD, HOP_VIA
 
 MAX_EXTRACT_CHARS = 20_000
@@ -288,7 +288,7 @@ def _relevant(doc: EntityDoc, change: FactChange) -> tuple[Statement, ...]:
     """The statements that bear on the change or on questions about it, capped, in a fixed order."""
     wanted = dict.fromkeys([change.property, "P31", "P39", "P569", "P570"])
     wanted |= dict.fromkeys(CATALOGUE[change.property].inverse)
-    wanted |= dict.fromkeys([*HOP_FORWARD, *HOP_VIA, *WATCHED])
+    wanted |= dict.fromkeys([*HOP_FORWARD, *HOP_VIA])
     found = [s for property_id in wanted for s in doc.claims.get(property_id, ())]
     return tuple(found[:MAX_STATEMENTS_PER_ITEM])
 

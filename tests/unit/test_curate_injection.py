@@ -128,7 +128,7 @@ def test_an_attack_in_an_article_changes_nothing(attack: str) -> None:
 def test_attacks_in_values_and_aliases_are_withheld() -> None:
     wiki, change = moldova()
     for attack in ATTACKS:
-        wiki.state(MOLDOVA, "P1448", f"x {attack}")
+        wiki.state(MOLDOVA, "P17", f"x {attack}")
         for item in (MOLDOVA, GAVRILITA, RECEAN):
             alias = {"language": "en", "value": attack}
             wiki.items[item]["aliases"]["en"].append(alias)
