@@ -1,0 +1,193 @@
+"""The command line: what it prints, how it ends, and what it does not load."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from daemon.cli import main
+from daemon.config import Settings
+from daemon.services import Services
+from daemon.store.engine import Database
+from tests.daemon_support import adapter_folder, approved, change
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALMANAC_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]):
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        output = capsys.readouterr()
+        code = ended.value.code
+        return (code if isinstance(code, int) else 0), output.out, output.err
+
+    return run
+
+
+@pytest.fixture
+def services(home: Path):
+    with Services.open(Settings(home=home)) as opened:
+        yield opened
+
+
+def data(output: str) -> Any:
+    return json.loads(output)
+
+
+def test_importing_the_command_line_is_light() -> None:
+    code = (
+        "import sys, daemon.cli; "
+        "heavy = {'torch', 'vllm', 'langgraph', 'transformers', 'lm_eval'} & set(sys.modules); "
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_has_help(call) -> None:
+    for path in (
+        [],
+        ["watch", "list"],
+        ["review", "approve"],
+        ["release", "create"],
+        ["registry", "history"],
+        ["promote"],
+        ["rollback"],
+        ["ask"],
+        ["doctor"],
+        ["config", "show"],
+        ["up"],
+        ["status"],
+    ):
+        code, output, _ = call(*path, "--help")
+        assert code == 0 and "Usage" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--set", "relase.size=3", "status"], 2, "unknown setting 'relase.size'"),
+        (["--config", "none.toml", "status"], 2, "none.toml does not exist"),
+        (["up"], 2, "wikidata.contact is empty"),
+        (["--set", "wikidata.contact=a@b.c", "--set", "model.base=/none", "up"], 2, "model.base"),
+        (["--set", "gate.policy=soft", "--set", "wikidata.contact=a@b.c", "up"], 2, "'soft'"),
+        (["review", "show", "99"], 1, "no change 99"),
+        (["release", "show", "99"], 1, "no release 99"),
+        (["registry", "show", "9"], 1, "no version is called '9'"),
+        (["rollback", "--reason", "r"], 1, "nothing to go back to"),
+        (["watch", "add", "Paris"], 2, "'Paris' is no item id"),
+        (["--set", "gateway.port=9", "ask", "Who?"], 1, "no gateway answers"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(call, arguments: list[str], code: int, says: str) -> None:
+    ended, output, errors = call(*arguments)
+    assert (ended, output) == (code, "")
+    assert says in errors
+    assert errors.startswith("almanac: ") and errors.count("\n") == 1
+
+
+def test_a_database_of_a_newer_version_is_told(call, home: Path) -> None:
+    database = Database.open(f"sqlite:///{home / 'almanac.db'}")
+    with database.write() as session:
+        session.exec(text("UPDATE alembic_version SET version_num = '9999'"))  # type: ignore[call-overload]
+    database.close()
+    code, _, errors = call("status")
+    assert code == 2 and "schema 9999" in errors and errors.count("\n") == 1
+
+
+def test_settings_are_shown_with_their_sources(call) -> None:
+    code, output, _ = call("--set", "release.size=3", "config", "show", "--json")
+    rows = {row["key"]: (row["value"], row["source"]) for row in data(output)}
+    assert code == 0
+    assert rows["release.size"] == (3, "flag")
+    assert rows["home"][1] == "env"
+    assert rows["gateway.port"][1] == "default"
+
+
+def test_the_watch_list(call) -> None:
+    assert data(call("watch", "add", "Q142", "Q183", "--json")[1]) == {"added": 2}
+    assert [row["item"] for row in data(call("watch", "list", "--json")[1])] == ["Q142", "Q183"]
+    assert data(call("watch", "lag", "--json")[1])["dirty"] == 2
+    assert data(call("watch", "remove", "Q142", "--json")[1]) == {"removed": 1}
+    assert "Q183" in call("watch", "list")[1]
+
+
+def test_a_review_on_the_command_line(call, services: Services) -> None:
+    for number in asyncio.run(approved(services, [change(1), change(2), change(3)])):
+        services.review.undo(number, actor="t")
+    rows = data(call("review", "list", "--json")[1])
+    assert [row["id"] for row in rows] == [1, 2, 3]
+    assert "head of government of Entity 1" in call("review", "list")[1]
+    detail = data(call("review", "show", "1", "--json")[1])
+    assert detail["item"]["digest"] == rows[0]["digest"]
+    assert "legacy:" in call("review", "show", "1")[1]
+    assert call("review", "approve", "1", "0" * 12)[0] == 1
+    assert call("review", "approve", "1")[0] == 2
+    assert call("review", "approve", "1", rows[0]["digest"][:12], "--actor", "ann")[0] == 0
+    assert call("review", "undo", "1", "--actor", "ann")[0] == 0
+    assert call("review", "reject", "2", "--reason", "wrong person")[0] == 0
+    assert call("review", "claim", "3", "--actor", "bob")[0] == 0
+    assert call("review", "approve", "3", rows[2]["digest"], "--actor", "ann")[0] == 1
+    assert data(call("review", "approve", "--clean", "--actor", "bob", "--json")[1]) == {
+        "approved": [1, 3]
+    }
+    states = [row["state"] for row in data(call("review", "list", "--all", "--json")[1])]
+    assert states == ["approved", "rejected", "approved"]
+
+
+def test_releases_on_the_command_line(call, services: Services) -> None:
+    assert call("release", "create")[0] == 1
+    asyncio.run(approved(services, [change(1), change(2)]))
+    assert data(call("release", "create", "--json")[1])["edits"] == 2
+    assert call("release", "create")[0] == 1
+    assert data(call("release", "list", "--json")[1])[0]["state"] == "frozen"
+    assert "Entity 10 -> Entity 11" in call("release", "show", "1")[1]
+    assert call("release", "discard", "1", "--reason", "r")[0] == 0
+    assert data(call("release", "show", "1", "--json")[1])["release"]["state"] == "discarded"
+
+
+def test_the_registry_on_the_command_line(call, services: Services, tmp_path: Path) -> None:
+    version = services.registry.register(adapter_folder(tmp_path / "a"), base_model="base")
+    assert version.digest is not None
+    assert [row["number"] for row in data(call("registry", "list", "--json")[1])] == [0, 1]
+    assert data(call("registry", "verify", "--json")[1])["verified"] == [version.digest]
+    assert "lineage: base <- " in call("registry", "show", "v1")[1]
+    code, _, errors = call("promote", "1", "--reason", "r")
+    assert code == 1 and "never evaluated" in errors
+    assert data(call("registry", "history", "--json")[1]) == []
+    weights = services.registry.path_of(version.digest) / "adapter_model.safetensors"
+    weights.chmod(0o644)
+    weights.write_bytes(b"altered")
+    code, _, errors = call("registry", "verify")
+    assert code == 1 and "altered" in errors
+    code, output, _ = call("--set", "wikidata.contact=a@b.c", "doctor", "--json")
+    failed = [check["name"] for check in data(output) if not check["ok"]]
+    assert code == 1 and "adapters" in failed
+
+
+def test_status(call) -> None:
+    found = data(call("status", "--json")[1])
+    assert found["alias"] == {
+        "name": "production",
+        "generation": 0,
+        "version": 0,
+        "digest": None,
+    }
+    assert "version 0" in call("status")[1]
