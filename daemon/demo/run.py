@@ -6,8 +6,10 @@ stopped at any moment goes on at its next start. The acts themselves are in the 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -21,7 +23,7 @@ from daemon.demo.asking import Asker
 from daemon.demo.children import Children, free_port
 from daemon.demo.home import held
 from daemon.demo.notes import Notes
-from daemon.demo.options import DemoOptions, remember, settings_text
+from daemon.demo.options import DEFAULT_HOME, DEFAULT_SEED, DemoOptions, remember, settings_text
 from daemon.demo.progress import Narrator, console
 from daemon.demo.result import DemoResult
 from daemon.demo.rolling import roll
@@ -36,6 +38,18 @@ from knowledge.world import World
 
 POLICIES = Path(__file__).with_name("policies")
 APPROVALS = Path(__file__).parents[1] / "review" / "policies" / "demo.toml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line of the demo; its exit status is `run_demo`'s."""
+    parser = argparse.ArgumentParser(prog="almanac demo", description="the whole loop, offline")
+    parser.add_argument("--home", type=Path, default=DEFAULT_HOME, help="its folder")
+    parser.add_argument("--seed", default=DEFAULT_SEED, help="of the scenario")
+    parser.add_argument("--mini", action="store_true", help="four edits, in seconds")
+    parser.add_argument("--recipe", default=None, help="of the training; `none` trains nothing")
+    parser.add_argument("--keep", action="store_true", help="leave the gateway answering")
+    parser.add_argument("--fresh", action="store_true", help="start over")
+    return run_demo(DemoOptions(**vars(parser.parse_args(arguments))))
 
 
 def run_demo(options: DemoOptions) -> int:
