@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from evaluator.causes import read_cause
+from evaluator.commitment import AFFIRMED, REFUSAL, Commitment, commitment, has
 from evaluator.errors import SuiteError
 from evaluator.examine import Output
 from evaluator.probes import Probe, Suite
-from evaluator.reading import Mention, Names, Stance, Who, hedges, read, whole_sentences
+from evaluator.reading import Mention, Names, Stance, Who, hedges, read
 from evaluator.verdicts import Cause, Final, Flag, Mark, Verdict
-from knowledge.answers import conclusion, normalise, safe_surnames
+from knowledge.answers import normalise, safe_surnames
 from knowledge.questions import QuestionKind
 
 VERSION = "rules/1"
@@ -35,19 +36,6 @@ _YES_NO = re.compile(
     re.IGNORECASE,
 )
 _POSITIVE = frozenset({"yes", "true", "correct", "right", "accurate"})
-_CORRECTION = re.compile(
-    r"\b(?:actually|correction|wait|i was wrong|i apologi[sz]e|sorry|let me correct|on "
-    r"reflection)\b",
-    re.IGNORECASE,
-)
-_REFUSAL = re.compile(
-    r"\b(?:i (?:don['’]t|do not|cannot|can['’]t|am not able to|have no)\b|unknown|not known|no "
-    r"idea|"
-    r"unable to)",
-    re.IGNORECASE,
-)
-_STATES_NAME = re.compile(r"\b(?:is|are|has been)\s+(?:\w+ ){0,2}[A-Z]\w+")
-_AFFIRMED = (Stance.CURRENT, Stance.EVENT)
 
 
 class Judge(Protocol):
@@ -80,20 +68,10 @@ def probe_of(suite: Suite, output: Output) -> Probe:
         ) from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fact:
-    """How an output stands to one fact (a new and an old holder)."""
-
-    mentions: tuple[Mention, ...]
-    final: Final
-    ends_new: bool
-    """The last word on the fact is the new holder, undenied."""
-
-
 def judge_output(probe: Probe, output: Output) -> Verdict:
     """The verdict on one output."""
     text, question = output.text, probe.question
-    fact = _read_fact(text, _names(probe, probe.new, probe.old))
+    fact = commitment(text, _names(probe, probe.new, probe.old))
     asked = _asked(probe, text, fact)
     hedged, strong = hedges(text)
     cause, cause_spans = read_cause(text, question.cause)
@@ -102,15 +80,15 @@ def judge_output(probe: Probe, output: Output) -> Verdict:
     if probe.kind is QuestionKind.CHECK and yes is None:
         yes = _implied(fact, claims_new, claims_old)
     against = (claims_new and yes is False) or (claims_old and yes is True)
-    asserts = any(m.who is Who.NEW and m.stance in _AFFIRMED for m in fact.mentions)
+    asserts = any(m.who is Who.NEW and m.stance in AFFIRMED for m in fact.mentions)
     row = Verdict(
         probe=probe.id,
         part=probe.part,
         kind=probe.kind,
         cluster=probe.cluster,
         asserts_new=asserts or (claims_new and yes is True),
-        negates_new=_any(fact.mentions, Who.NEW, Stance.NEGATED, Stance.ENDED),
-        asserts_old_current=_any(fact.mentions, Who.OLD, Stance.CURRENT),
+        negates_new=has(fact.mentions, Who.NEW, Stance.NEGATED, Stance.ENDED),
+        asserts_old_current=has(fact.mentions, Who.OLD, Stance.CURRENT),
         reaffirms_new=fact.ends_new and not against,
         final=Final.NONE if strong and asked is Final.RIGHT else asked,
         says_yes=yes,
@@ -156,13 +134,13 @@ def claims(probe: Probe) -> tuple[bool, bool]:
     return new, not new and claimed in map(normalise, probe.old)
 
 
-def _implied(fact: _Fact, claims_new: bool, claims_old: bool) -> bool | None:
+def _implied(fact: Commitment, claims_new: bool, claims_old: bool) -> bool | None:
     """Yes or no of an answer that only names a holder, or only denies one."""
     if not (claims_new or claims_old):
         return None
     if fact.final in (Final.RIGHT, Final.LEGACY):
         return (fact.final is Final.RIGHT) == claims_new
-    denied = _any(fact.mentions, Who.NEW if claims_new else Who.OLD, Stance.NEGATED)
+    denied = has(fact.mentions, Who.NEW if claims_new else Who.OLD, Stance.NEGATED)
     return False if denied else None
 
 
@@ -182,133 +160,11 @@ def _yes_no(text: str) -> tuple[bool | None, list[tuple[int, int]]]:
 
 
 # ---------------------------------------------------------------------------------------------
-# The stance of a whole output on one fact
-# ---------------------------------------------------------------------------------------------
-
-
-def _read_fact(text: str, names: Names, *, loose: bool = False) -> _Fact:
-    """`loose` accepts a name that is merely mentioned in the answer, for facts without a story."""
-    mentions = _settled(text, read(text, names))
-    region = _region(text, mentions)
-    inside = [m for m in mentions if region[0] <= m.start and m.end <= region[1]]
-    stated = conclusion(text) is not None and region[1] == len(text)
-    final = _final(text, region, inside, loose=loose, stated=stated)
-    later = [m for m in mentions if m.start >= region[1] and m.who is Who.NEW and _weight(m)]
-    if final is Final.RIGHT and later and _weight(later[-1]) < 0 and not inside[0].bare:
-        final = Final.NONE  # taken back in a later sentence
-    last = [m for m in mentions if _weight(m)]
-    ends_new = final is Final.RIGHT and bool(last) and _weight(last[-1]) > 0
-    return _Fact(mentions=tuple(mentions), final=final, ends_new=ends_new)
-
-
-def _sentences(text: str, mentions: Sequence[Mention]) -> list[tuple[int, int]]:
-    return whole_sentences(text, [(m.start, m.end) for m in mentions])
-
-
-def _weight(mention: Mention) -> int:
-    """+1 for the new fact, -1 for what contradicts it, 0 for neither."""
-    if mention.who is Who.NEW:
-        if mention.stance in _AFFIRMED:
-            return 1
-        return -1 if mention.stance in (Stance.NEGATED, Stance.ENDED) else 0
-    return -1 if mention.stance is Stance.CURRENT else 0
-
-
-def _settled(text: str, mentions: Sequence[Mention]) -> list[Mention]:
-    """Decides what "O became, was appointed" means: the present state, or the start of the old one.
-
-    It is the present state where the same sentence puts N before O, or where the output knows
-    neither an end of O nor any N in office.
-    """
-    over = _any(mentions, Who.OLD, Stance.ENDED, Stance.NEGATED)
-    rival = _any(mentions, Who.NEW, *_AFFIRMED)
-    sentences = _sentences(text, mentions)
-    out: list[Mention] = []
-    for mention in mentions:
-        if mention.who is Who.OLD and mention.stance is Stance.EVENT:
-            home = next((s for s in sentences if s[0] <= mention.start < s[1]), (0, len(text)))
-            reversed_ = any(
-                m.who is Who.NEW and m.stance is Stance.ENDED and home[0] <= m.start < home[1]
-                for m in mentions
-            )
-            present = reversed_ or not (over or rival)
-            mention = replace(mention, stance=Stance.CURRENT if present else Stance.WAS)
-        out.append(mention)
-    return out
-
-
-def _region(text: str, mentions: Sequence[Mention]) -> tuple[int, int]:
-    """Where the answer stands: from the marked conclusion on; else the first sentence where that
-    is a bare name that is not corrected later; else the last sentence that affirms somebody."""
-    spans = _sentences(text, mentions)
-    if not spans:
-        return 0, len(text)
-    marked = conclusion(text)
-    if marked and (any(m.start >= marked[0] for m in mentions) or _names_other(text, marked)):
-        return marked[0], len(text)
-    first = spans[0]
-    opening = [m for m in mentions if m.end <= first[1]]
-    bare = bool(opening) and all(m.bare and m.stance is Stance.CURRENT for m in opening)
-    if bare and not _CORRECTION.search(text[first[1] :]):
-        return first
-    affirming = [m for m in mentions if m.stance in _AFFIRMED]
-    if not affirming:
-        return 0, len(text)
-    last = affirming[-1].start
-    return next(((a, b) for a, b in spans if a <= last < b), (0, len(text)))
-
-
-def _names_other(text: str, region: tuple[int, int]) -> bool:
-    """The conclusion gives an answer of its own, more than yes or no."""
-    words = re.findall(r"\w+", text[slice(*region)])
-    return len(words) > 2 or any(w[:1].isupper() or w.isdigit() for w in words)
-
-
-def _final(
-    text: str, region: tuple[int, int], inside: Sequence[Mention], *, loose: bool, stated: bool
-) -> Final:
-    """What the region commits to. `stated`: it is a marked conclusion, where a name alone is
-    one.
-    """
-    weak = (Stance.NEUTRAL, Stance.WAS) if loose else (Stance.NEUTRAL,)
-    affirmed = {m.who for m in inside if m.stance in _AFFIRMED}
-    current = {m.who for m in inside if m.stance is Stance.CURRENT}
-    if len(affirmed) == 2 and len(current) == 1:
-        affirmed = current  # "although N was elected, it is O"
-    if not affirmed and (loose or stated):
-        affirmed = {m.who for m in inside if m.stance in weak}
-        affirmed = affirmed if len(affirmed) == 1 and (loose or len(inside) == 1) else set()
-    denied = {m.who for m in inside if m.stance in (Stance.NEGATED, Stance.ENDED)}
-    if len(affirmed) == 2 or (Who.NEW in affirmed and Who.NEW in denied):
-        return Final.MIXED
-    if affirmed:
-        return Final.RIGHT if Who.NEW in affirmed else Final.LEGACY
-    if any(m.stance is Stance.OPTION for m in inside):
-        return Final.NONE
-    said = text[slice(*region)]
-    if _REFUSAL.search(said) or not re.search(r"\w", said):
-        return Final.NONE
-    if not inside:
-        return Final.OTHER
-    elsewhere = any(
-        region[0] <= a < region[1]
-        and _STATES_NAME.search(text[a:b])
-        and not any(a <= m.start < b for m in inside)
-        for a, b in _sentences(text, inside)
-    )
-    return Final.OTHER if elsewhere else Final.NONE
-
-
-def _any(mentions: Sequence[Mention], who: Who, *stances: Stance) -> bool:
-    return any(m.who is who and m.stance in stances for m in mentions)
-
-
-# ---------------------------------------------------------------------------------------------
 # The answer to the question, where it differs from the edited fact
 # ---------------------------------------------------------------------------------------------
 
 
-def _asked(probe: Probe, text: str, fact: _Fact) -> Final:
+def _asked(probe: Probe, text: str, fact: Commitment) -> Final:
     question = probe.question
     if probe.kind is QuestionKind.BEFORE:
         return _asked_before(probe, text)
@@ -320,22 +176,22 @@ def _asked(probe: Probe, text: str, fact: _Fact) -> Final:
     names = _names(probe, question.answers, question.legacy)
     if probe.kind is QuestionKind.TWO_HOP:
         names = Names(new=question.answers, old=question.legacy)
-    return _read_fact(text, names, loose=True).final
+    return commitment(text, names, loose=True).final
 
 
 def _asked_before(probe: Probe, text: str) -> Final:
     """ "Who was it before?": right when the earlier holder is given as the earlier one."""
     mentions = read(text, _names(probe, probe.new, probe.question.answers))
-    if _any(mentions, Who.NEW, Stance.ENDED, Stance.WAS):
-        return Final.MIXED if _any(mentions, Who.OLD, Stance.ENDED, Stance.WAS) else Final.LEGACY
-    earlier = _any(mentions, Who.OLD, Stance.ENDED, Stance.WAS)
-    named = _any(mentions, Who.OLD, Stance.CURRENT, Stance.NEUTRAL)
-    newer = _any(mentions, Who.NEW, *_AFFIRMED)
+    if has(mentions, Who.NEW, Stance.ENDED, Stance.WAS):
+        return Final.MIXED if has(mentions, Who.OLD, Stance.ENDED, Stance.WAS) else Final.LEGACY
+    earlier = has(mentions, Who.OLD, Stance.ENDED, Stance.WAS)
+    named = has(mentions, Who.OLD, Stance.CURRENT, Stance.NEUTRAL)
+    newer = has(mentions, Who.NEW, *AFFIRMED)
     if earlier or (named and not newer):
         return Final.RIGHT
     if named or newer:
         return Final.MIXED if named and newer else Final.LEGACY
-    if _REFUSAL.search(text) or not re.search(r"\w", text):
+    if REFUSAL.search(text) or not re.search(r"\w", text):
         return Final.NONE
     return Final.OTHER
 

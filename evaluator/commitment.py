@@ -1,0 +1,157 @@
+"""What a whole output commits to about one fact: its final answer, and whether it ends on the new
+fact.
+
+Owns the final answer's place and the order of assertions and denials, over the stances of
+`evaluator.reading`. Questions and verdict rows are `evaluator.judge`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from evaluator.reading import Mention, Names, Stance, Who, read, whole_sentences
+from evaluator.verdicts import Final
+from knowledge.answers import conclusion
+
+_CORRECTION = re.compile(
+    r"\b(?:actually|correction|wait|i was wrong|i apologi[sz]e|sorry|let me correct|on "
+    r"reflection)\b",
+    re.IGNORECASE,
+)
+REFUSAL = re.compile(
+    r"\b(?:i (?:don['’]t|do not|cannot|can['’]t|am not able to|have no)\b|unknown|not known|no "
+    r"idea|"
+    r"unable to)",
+    re.IGNORECASE,
+)
+_STATES_NAME = re.compile(r"\b(?:is|are|has been)\s+(?:\w+ ){0,2}[A-Z]\w+")
+AFFIRMED = (Stance.CURRENT, Stance.EVENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """How an output stands to one fact (a new and an old holder)."""
+
+    mentions: tuple[Mention, ...]
+    final: Final
+    ends_new: bool
+    """The last word on the fact is the new holder, undenied."""
+
+
+def commitment(text: str, names: Names, *, loose: bool = False) -> Commitment:
+    """`loose` accepts a name that is merely mentioned in the answer, for facts without a story."""
+    mentions = _settled(text, read(text, names))
+    region = _region(text, mentions)
+    inside = [m for m in mentions if region[0] <= m.start and m.end <= region[1]]
+    stated = conclusion(text) is not None and region[1] == len(text)
+    final = _final(text, region, inside, loose=loose, stated=stated)
+    later = [m for m in mentions if m.start >= region[1] and m.who is Who.NEW and _weight(m)]
+    if final is Final.RIGHT and later and _weight(later[-1]) < 0 and not inside[0].bare:
+        final = Final.NONE  # taken back in a later sentence
+    last = [m for m in mentions if _weight(m)]
+    ends_new = final is Final.RIGHT and bool(last) and _weight(last[-1]) > 0
+    return Commitment(mentions=tuple(mentions), final=final, ends_new=ends_new)
+
+
+def _sentences(text: str, mentions: Sequence[Mention]) -> list[tuple[int, int]]:
+    return whole_sentences(text, [(m.start, m.end) for m in mentions])
+
+
+def _weight(mention: Mention) -> int:
+    """+1 for the new fact, -1 for what contradicts it, 0 for neither."""
+    if mention.who is Who.NEW:
+        if mention.stance in AFFIRMED:
+            return 1
+        return -1 if mention.stance in (Stance.NEGATED, Stance.ENDED) else 0
+    return -1 if mention.stance is Stance.CURRENT else 0
+
+
+def _settled(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """Decides what "O became, was appointed" means: the present state, or the start of the old one.
+
+    It is the present state where the same sentence puts N before O, or where the output knows
+    neither an end of O nor any N in office.
+    """
+    over = has(mentions, Who.OLD, Stance.ENDED, Stance.NEGATED)
+    rival = has(mentions, Who.NEW, *AFFIRMED)
+    sentences = _sentences(text, mentions)
+    out: list[Mention] = []
+    for mention in mentions:
+        if mention.who is Who.OLD and mention.stance is Stance.EVENT:
+            home = next((s for s in sentences if s[0] <= mention.start < s[1]), (0, len(text)))
+            reversed_ = any(
+                m.who is Who.NEW and m.stance is Stance.ENDED and home[0] <= m.start < home[1]
+                for m in mentions
+            )
+            present = reversed_ or not (over or rival)
+            mention = replace(mention, stance=Stance.CURRENT if present else Stance.WAS)
+        out.append(mention)
+    return out
+
+
+def _region(text: str, mentions: Sequence[Mention]) -> tuple[int, int]:
+    """Where the answer stands: from the marked conclusion on; else the first sentence where that
+    is a bare name that is not corrected later; else the last sentence that affirms somebody."""
+    spans = _sentences(text, mentions)
+    if not spans:
+        return 0, len(text)
+    marked = conclusion(text)
+    if marked and (any(m.start >= marked[0] for m in mentions) or _names_other(text, marked)):
+        return marked[0], len(text)
+    first = spans[0]
+    opening = [m for m in mentions if m.end <= first[1]]
+    bare = bool(opening) and all(m.bare and m.stance is Stance.CURRENT for m in opening)
+    if bare and not _CORRECTION.search(text[first[1] :]):
+        return first
+    affirming = [m for m in mentions if m.stance in AFFIRMED]
+    if not affirming:
+        return 0, len(text)
+    last = affirming[-1].start
+    return next(((a, b) for a, b in spans if a <= last < b), (0, len(text)))
+
+
+def _names_other(text: str, region: tuple[int, int]) -> bool:
+    """The conclusion gives an answer of its own, more than yes or no."""
+    words = re.findall(r"\w+", text[slice(*region)])
+    return len(words) > 2 or any(w[:1].isupper() or w.isdigit() for w in words)
+
+
+def _final(
+    text: str, region: tuple[int, int], inside: Sequence[Mention], *, loose: bool, stated: bool
+) -> Final:
+    """What the region commits to. `stated`: it is a marked conclusion, where a name alone is
+    one.
+    """
+    weak = (Stance.NEUTRAL, Stance.WAS) if loose else (Stance.NEUTRAL,)
+    affirmed = {m.who for m in inside if m.stance in AFFIRMED}
+    current = {m.who for m in inside if m.stance is Stance.CURRENT}
+    if len(affirmed) == 2 and len(current) == 1:
+        affirmed = current  # "although N was elected, it is O"
+    if not affirmed and (loose or stated):
+        affirmed = {m.who for m in inside if m.stance in weak}
+        affirmed = affirmed if len(affirmed) == 1 and (loose or len(inside) == 1) else set()
+    denied = {m.who for m in inside if m.stance in (Stance.NEGATED, Stance.ENDED)}
+    if len(affirmed) == 2 or (Who.NEW in affirmed and Who.NEW in denied):
+        return Final.MIXED
+    if affirmed:
+        return Final.RIGHT if Who.NEW in affirmed else Final.LEGACY
+    if any(m.stance is Stance.OPTION for m in inside):
+        return Final.NONE
+    said = text[slice(*region)]
+    if REFUSAL.search(said) or not re.search(r"\w", said):
+        return Final.NONE
+    if not inside:
+        return Final.OTHER
+    elsewhere = any(
+        region[0] <= a < region[1]
+        and _STATES_NAME.search(text[a:b])
+        and not any(a <= m.start < b for m in inside)
+        for a, b in _sentences(text, inside)
+    )
+    return Final.OTHER if elsewhere else Final.NONE
+
+
+def has(mentions: Sequence[Mention], who: Who, *stances: Stance) -> bool:
+    return any(m.who is who and m.stance in stances for m in mentions)
