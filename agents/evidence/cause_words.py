@@ -29,7 +29,8 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("abdication", r"abdicated", r"abdication"),
     (
         "term limit",
-        r"(?:was|being) (?:term[- ]limited|barred from (?:running|another term))",
+        r"reached (?:(?:the|his|her|their|a) )?(?:[\w-]+ )?term limit"
+        r"|(?:was|being) (?:term[- ]limited|barred from (?:running|another term))",
         r"(?:constitutional )?term limits?",
     ),
     (
@@ -46,6 +47,7 @@ _FAMILIES: tuple[tuple[str, str, str], ...] = (
         r"(?:term|mandate)(?: (?:of|in) office)?(?: of [^,;:.]{2,80}?)?"
         r" (?:ended|expired|came to (?:an|its) end|ran out)"
         r"(?! (?:early|prematurely|with|by|after|through|due|because|following|when))"
+        r"|reached the end of (?:(?:the|his|her|their|a) )?(?:[\w-]+ ){0,2}?(?:term|mandate)"
         r"|completed (?:his|her|their|the) (?:[\w-]+ ){0,2}?(?:term|mandate)",
         r"(?:end|expiry|expiration|completion) of (?:the |his |her |their |a )?(?:[\w-]+ ){0,2}?"
         r"(?:term|mandate|tenure)(?: of office)?|term (?:expiry|expiration)",

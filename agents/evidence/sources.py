@@ -46,7 +46,7 @@ _KINDS = {
     "Q484652": "organisation",
     "Q1153191": "newspaper",
 }
-"""Coarse kinds by `instance of`. What is not listed has none; questions that need one fall away."""
+"""Coarse kinds by `instance of`, where several classes are one to a question."""
 
 
 class WikiUnready(Retryable):
@@ -260,7 +260,7 @@ class WikimediaEvidence:
             if doc is None or doc.missing or not doc.labels:
                 found.append(told or Entity(id=item, label=item))
                 continue
-            entity = doc.entity((told.kind if told else "") or _kind(doc))
+            entity = doc.entity((told.kind if told else "") or _kind(doc, more))
             found.append(replace(entity, id=item, aliases=_aliases(entity)))
         return found
 
@@ -293,8 +293,13 @@ def _relevant(doc: EntityDoc, change: FactChange) -> tuple[Statement, ...]:
     return tuple(found[:MAX_STATEMENTS_PER_ITEM])
 
 
-def _kind(doc: EntityDoc) -> str:
-    return next((_KINDS[i] for i in doc.items("P31") if i in _KINDS), "")
+def _kind(doc: EntityDoc, known: Mapping[str, EntityDoc]) -> str:
+    """A coarse kind: by the table, else the plain name of what the item is an instance of."""
+    classes = doc.items("P31")
+    if found := next((i for i in classes if i in _KINDS), None):
+        return _KINDS[found]
+    named = [known[i].label for i in classes[:1] if i in known and known[i].labels]
+    return next((n for n in named if len(n.split()) <= 3 and not label_objections(n)), "")
 
 
 def _aliases(entity: Entity) -> tuple[str, ...]:

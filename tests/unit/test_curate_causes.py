@@ -67,6 +67,8 @@ STATED = [
     ),
     ("Gavrilița stepped down on 16 February 2023.", "resignation"),
     ("Gavrilița left the post on 16 February 2023 at the end of term.", "end of term"),
+    ("Gavrilița reached the end of term as head of government in 2023.", "end of term"),
+    ("Gavrilița reached the term limit as head of government in 2023.", "term limit"),
     ("An election defeat ended the term of Gavrilița on 16 February 2023.", "election defeat"),
     ("The term of Gavrilița as head of government came to its end in 2023.", "end of term"),
     ("The tenure of Gavrilița ended on 16 February 2023; the cause was: term limit.", "term limit"),

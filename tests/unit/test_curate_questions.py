@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from agents.drafting.draft import DraftRequest
 from agents.drafting.template import write
@@ -99,3 +100,13 @@ def test_the_unit_is_named_by_its_change() -> None:
     unit = build_unit(change, None, asked(wiki, change))
     assert unit.id == unit_id(change) and len(unit.id) == 16
     assert unit.slot == f"{MOLDOVA}:P6"
+
+
+def test_kinds_come_from_what_an_item_is_an_instance_of() -> None:
+    wiki, change = moldova()
+    bare = replace(change, subject=replace(change.subject, kind=""))
+    assert asyncio.run(wiki.source().gather(bare)).change.subject.kind == "country"
+    wiki.item("Q15284", "municipality")
+    wiki.items[MOLDOVA]["claims"]["P31"] = []
+    wiki.state(MOLDOVA, "P31", "Q15284")
+    assert asyncio.run(wiki.source().gather(bare)).change.subject.kind == "municipality"
