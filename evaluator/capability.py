@@ -7,7 +7,9 @@ lm-eval finds in a folder or by name; lm-eval itself is imported only when a tas
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,18 +64,23 @@ def run_tasks(
     from lm_eval.evaluator import simple_evaluate
     from lm_eval.tasks import TaskManager
 
+    # lm-eval writes progress bars and hints to stderr; here only the result and errors matter
+    noise = io.StringIO()
     own = {path.stem for path in folder.glob("*.yaml")}
-    manager = TaskManager(include_path=str(folder), include_defaults=not own.issuperset(tasks))
     try:
-        result: Any = simple_evaluate(
-            model=adapter(model),
-            tasks=list(tasks),
-            task_manager=manager,
-            limit=limit,
-            bootstrap_iters=0,
-            log_samples=True,
-            verbosity="ERROR",
-        )
+        with contextlib.redirect_stderr(noise):
+            manager = TaskManager(
+                include_path=str(folder), include_defaults=not own.issuperset(tasks)
+            )
+            result: Any = simple_evaluate(
+                model=adapter(model),
+                tasks=list(tasks),
+                task_manager=manager,
+                limit=limit,
+                bootstrap_iters=0,
+                log_samples=True,
+                verbosity="ERROR",
+            )
     except (KeyError, ValueError, OSError, RuntimeError) as error:
         raise TaskError(
             f"capability tasks {', '.join(tasks)} could not run: {error}; check the task names and "

@@ -83,7 +83,7 @@ def _ticks(axis: _Axis, top: float, bottom: float) -> list[str]:
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         x = axis.x(share)
         body.append(_line(x, top, x, bottom, "grid"))
-        body.append(_text(x, top - 6, f"{share:.0%}", "tick", "middle"))
+        body.append(_text(x, top - 6, percent(share), "tick", "middle"))
     return body
 
 

@@ -7,7 +7,7 @@ binomial bound of the gate).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from scipy import stats
 
@@ -79,7 +79,7 @@ def sentences(policy: Policy) -> Iterator[str]:
         )
 
 
-def _smallest(holds, start: int) -> int:
+def _smallest(holds: Callable[[int], bool], start: int) -> int:
     if not holds(MAX_N):
         return MAX_N
     low, high = start, MAX_N
@@ -89,7 +89,7 @@ def _smallest(holds, start: int) -> int:
     return low
 
 
-def _most(n: int, holds) -> int:
+def _most(n: int, holds: Callable[[int], bool]) -> int:
     """The largest k in -1..n that holds, for a condition that turns false once."""
     low, high = -1, n
     while low < high:

@@ -60,11 +60,13 @@ def percent(value: float | None) -> str:
     """`0.031` as `3.1 %`; a dash for nothing."""
     if value is None:
         return "–"
-    return f"{value * 100:.0f} %" if value in (0, 1) else f"{value * 100:.1f} %"
+    return f"{value * 100:.1f}".removesuffix(".0") + " %"
 
 
 def points(value: float | None) -> str:
     """A difference of shares in percentage points, signed."""
     if value is None:
         return "–"
-    return "0 pts" if value == 0 else f"{value * 100:+.1f} pts".replace("-", "−")
+    if value == 0:
+        return "0 pts"
+    return f"{value * 100:+.1f}".removesuffix(".0").replace("-", "−") + " pts"
