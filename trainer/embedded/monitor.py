@@ -8,7 +8,7 @@ a build; the scores that are published are the evaluator's, on free generation.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from tokenizers import Tokenizer
@@ -72,32 +72,18 @@ def abilities(corpus: Corpus, rng: random.Random, count: int) -> dict[str, list[
 def exactness(network: Network, tokenizer: Tokenizer, documents: list[Document]) -> float:
     """Share of answers that greedy decoding would give exactly."""
     device = next(network.parameters()).device
-    packer = Packer(tokenizer, network.shape.context)
     right = 0
-
-    def single() -> Iterator[Document]:
-        yield from documents
-        while True:  # fill the last rows
-            yield documents[-1]
-
-    rows = packer.rows(single(), -(-len(documents) // 3), chunk=64)
-    total = 0
-    for begin in range(0, rows.ids.shape[0], 32):
-        cut = slice(begin, begin + 32)
+    for begin in range(0, len(documents), 32):
+        rows = Packer(tokenizer, 384).alone(documents[begin : begin + 32])
         ids, position, group, segment, answer = (
-            torch.from_numpy(a[cut]).long().to(device)
+            torch.from_numpy(a).long().to(device)
             for a in (rows.ids, rows.position, rows.group, rows.segment, rows.answer)
         )
         hidden = network.hidden(ids, position, packed_mask(group, segment))
         best = torch.nn.functional.linear(hidden, network.model.embed_tokens.weight).argmax(-1)
-        wrong = torch.zeros_like(answer)
-        wrong[:, 1:] = (best[:, :-1] != ids[:, 1:]) & (answer[:, 1:] == 1)
-        for row in range(ids.shape[0]):
-            for g in range(1, int(group[row].max()) + 1):
-                inside = group[row] == g
-                total += 1
-                right += int(not bool((wrong[row] & inside).any()))
-    return right / max(total, 1)
+        wrong = (best[:, :-1] != ids[:, 1:]) & (answer[:, 1:] == 1)
+        right += int((~wrong.any(-1)).sum())
+    return right / max(len(documents), 1)
 
 
 def survey(network: Network, tokenizer: Tokenizer, corpus: Corpus, seed: int, count: int) -> str:

@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 
 from trainer.embedded.corpus import Document
 
-
 _OPEN_ROWS = 16
 """Rows that are filled at the same time: more waste less."""
 
@@ -95,9 +94,17 @@ class Packer:
                     row, (ids, position, group, segment, answer), strict=True
                 ):
                     target.extend(values)
-        arrays = [np.zeros((count, self.length), dtype=np.int16) for _ in range(5)]
-        for r, row in enumerate(self._done[:count]):
+        rows, self._done = self._done[:count], self._done[count:]
+        return self._arrays(rows)
+
+    def alone(self, documents: Sequence[Document]) -> Rows:
+        """One row a document, for looking at each by itself."""
+        laid = [self._layout(parts) for parts in _encoded(self.tokenizer, documents)]
+        return self._arrays([[ids, at, [1] * len(ids), seg, ans] for ids, at, seg, ans in laid])
+
+    def _arrays(self, rows: list[list[list[int]]]) -> Rows:
+        arrays = [np.zeros((len(rows), self.length), dtype=np.int16) for _ in range(5)]
+        for r, row in enumerate(rows):
             for array, values in zip(arrays, row, strict=True):
                 array[r, : len(values)] = values
-        del self._done[:count]
         return Rows(*arrays)
