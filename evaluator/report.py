@@ -109,7 +109,7 @@ def render_html(report: Report) -> str:
     before, after = report.production.metrics, report.candidate.metrics
     return (
         _environment()
-        .get_template("report.html.j2")
+        .get_template("report.html.jinja")
         .render(
             report=report,
             style=Markup(_environment().get_template("report.css").render()),
@@ -129,7 +129,7 @@ def render_markdown(report: Report) -> str:
     """A summary for a terminal or a pull request."""
     return (
         _environment()
-        .get_template("report.md.j2")
+        .get_template("report.md.jinja")
         .render(
             report=report,
             criteria=[(CRITERION_TITLES.get(c.name, c.name), c) for c in report.gate.criteria],
