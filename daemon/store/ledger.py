@@ -1,7 +1,7 @@
 """The watch's memory on the database: implements `agents.ledger.WatchLedger`.
 
-Owns cursors, dirty marks, bases, verdicts, candidates and dismissals, and the birth of a change:
-a candidate that settles becomes a change in state `settled`. Does not classify.
+Owns the watch list, cursors, dirty marks, bases, verdicts and dismissals; what candidates become is
+in `daemon.store.candidates`. Does not classify.
 """
 
 from __future__ import annotations
@@ -23,36 +23,24 @@ from agents.ledger import (
     ItemOutcome,
 )
 from daemon.clock import Clock
+from daemon.store.candidates import apply_candidate, read_candidate, withdraw_candidates
 from daemon.store.engine import Database
 from daemon.store.rows import (
     BaseRow,
     CandidateRow,
-    ChangeRow,
     CursorRow,
     DirtyRow,
     DismissalRow,
     EditVerdictRow,
     WatchItemRow,
 )
-from daemon.store.settlement import CONSIDERED, Earlier, Settlement, settle
-from daemon.store.states import ChangeState, record_event, transition
 from knowledge import codec
-from knowledge.facts import FactChange
 
-ACTOR = "watch"
 _CHUNK = 500
 _FIRST_RETRY_S = 30.0
 _LONGEST_RETRY_S = 3600.0
 _LAGGING_LOOKS = 6
 """Good answers older than the mark before the mark is dropped: the sweep finds what is real."""
-_BEFORE_SETTLED = (ChangeState.DETECTED, ChangeState.SETTLING)
-_BEFORE_BATCH = (
-    *_BEFORE_SETTLED,
-    ChangeState.SETTLED,
-    ChangeState.DRAFTING,
-    ChangeState.IN_REVIEW,
-    ChangeState.APPROVED,
-)
 
 T = TypeVar("T")
 
@@ -162,7 +150,7 @@ class SqlWatchLedger:
             )
             found: dict[str, list[Candidate]] = {}
             for row in sorted(rows, key=lambda r: (r.first_seen, r.key)):
-                found.setdefault(row.item, []).append(_candidate(row))
+                found.setdefault(row.item, []).append(read_candidate(row))
             return found
 
         return await self._database.reading(work)
@@ -205,7 +193,7 @@ def remove_items(session: Session, items: Iterable[str], now: dt.datetime) -> in
         row = session.get(WatchItemRow, item)
         if row is None:
             continue
-        _withdraw_item(session, item, "the item was taken off the watch list", now)
+        withdraw_candidates(session, item, "the item was taken off the watch list", now)
         _forget(session, item)
         session.delete(row)
         removed += 1
@@ -247,7 +235,7 @@ def _record(session: Session, outcome: ItemOutcome, now: dt.datetime) -> None:
     for dismissal in outcome.dismissals:
         session.add(_dismissal_row(outcome.item, dismissal, now))
     for candidate in outcome.candidates:
-        _apply(session, outcome.item, candidate, now)
+        apply_candidate(session, outcome.item, candidate, now)
     if outcome.redirect_to is not None or outcome.deleted:
         _leave(session, item, outcome, now)
         return
@@ -293,7 +281,7 @@ def _leave(session: Session, item: WatchItemRow, outcome: ItemOutcome, now: dt.d
         add_items(session, [outcome.redirect_to], now)
     else:
         reason = "the item was deleted"
-    _withdraw_item(session, item.item, reason, now)
+    withdraw_candidates(session, item.item, reason, now)
     _forget(session, item.item)
     item.redirect_to, item.deleted = outcome.redirect_to, outcome.deleted
     session.add(item)
@@ -303,176 +291,6 @@ def _forget(session: Session, item: str) -> None:
     for row in (session.get(DirtyRow, item), session.get(BaseRow, item)):
         if row is not None:
             session.delete(row)
-
-
-def _withdraw_item(session: Session, item: str, reason: str, now: dt.datetime) -> None:
-    rows = session.exec(
-        select(CandidateRow).where(
-            CandidateRow.item == item, CandidateRow.state == CandidateState.SETTLING
-        )
-    ).all()
-    for row in rows:
-        row.state, row.reason = CandidateState.WITHDRAWN, reason
-        session.add(row)
-        _end(session, row, ChangeState.WITHDRAWN, reason, now, _BEFORE_SETTLED)
-
-
-def _apply(session: Session, item: str, candidate: Candidate, now: dt.datetime) -> None:
-    row = _store_candidate(session, item, candidate)
-    match candidate.state:
-        case CandidateState.SETTLING:
-            _detect(session, row, candidate, now)
-        case CandidateState.SETTLED:
-            change = _detect(session, row, candidate, now)
-            _settle(session, change, candidate, now)
-        case CandidateState.WITHDRAWN:
-            _end(session, row, ChangeState.WITHDRAWN, candidate.reason, now, _BEFORE_BATCH)
-        case CandidateState.DISMISSED:
-            _end(session, row, ChangeState.DISMISSED, candidate.reason, now, _BEFORE_SETTLED)
-
-
-def _store_candidate(session: Session, item: str, candidate: Candidate) -> CandidateRow:
-    change = candidate.change
-    row = session.get(CandidateRow, change.key)
-    values: dict[str, Any] = {
-        "item": item,
-        "slot": change.slot,
-        "state": candidate.state.value,
-        "first_seen": candidate.first_seen,
-        "due_at": candidate.due_at,
-        "reason": candidate.reason,
-        "change": codec.to_data(change),
-        "context": candidate.context,
-    }
-    if row is None:
-        row = CandidateRow(key=change.key, **values)
-    else:
-        for name, value in values.items():
-            setattr(row, name, value)
-    session.add(row)
-    return row
-
-
-def _detect(
-    session: Session, row: CandidateRow, candidate: Candidate, now: dt.datetime
-) -> ChangeRow:
-    """The change of a candidate that still settles; a new one when there is none."""
-    known = session.get(ChangeRow, row.change_id) if row.change_id else None
-    fact = candidate.change
-    if known is not None and known.state in _BEFORE_SETTLED:
-        known.fact, known.reason = codec.to_data(fact), candidate.reason
-        session.add(known)
-        return known
-    change = ChangeRow(
-        key=fact.key,
-        slot=fact.slot,
-        subject=fact.subject.id,
-        property=fact.property,
-        state=ChangeState.DETECTED.value,
-        fact=codec.to_data(fact),
-        reason=candidate.reason,
-        created_at=now,
-        updated_at=now,
-    )
-    # A queued change of the same key must give way before the unique index looks.
-    queued = session.exec(
-        select(ChangeRow).where(
-            ChangeRow.key == fact.key, col(ChangeRow.state).in_([s.value for s in _BEFORE_BATCH])
-        )
-    ).first()
-    if queued is not None:
-        row.change_id = queued.id
-        session.add(row)
-        return queued
-    session.add(change)
-    session.flush()
-    record_event(
-        session,
-        "change",
-        change.id,
-        actor=ACTOR,
-        reason=candidate.reason,
-        now=now,
-        to_state=ChangeState.DETECTED.value,
-    )
-    due = f"stands until {candidate.due_at:%Y-%m-%d %H:%M} UTC"
-    transition(session, change, ChangeState.SETTLING, actor=ACTOR, reason=due, now=now)
-    row.change_id = change.id
-    session.add(row)
-    return change
-
-
-def _settle(session: Session, change: ChangeRow, candidate: Candidate, now: dt.datetime) -> None:
-    if change.state != ChangeState.SETTLING:
-        return  # settled before: the same look, recorded again
-    decision, earlier = settle(candidate.change, _earlier(session, change))
-    if decision is Settlement.OPEN or earlier is None:
-        _move(session, change, ChangeState.SETTLED, candidate.reason, now)
-        return
-    if decision is Settlement.DUPLICATE:
-        reason = f"the same change is already {earlier.state} as change {earlier.id}"
-        _move(session, change, ChangeState.DISMISSED, reason, now)
-        return
-    if decision is Settlement.RETRACT:
-        change.retracts = earlier.id
-        reason = f"Wikidata took back change {earlier.id}, which is {earlier.state}"
-        _move(session, change, ChangeState.SETTLED, reason, now)
-        return
-    taken_back = session.get(ChangeRow, earlier.id)
-    assert taken_back is not None
-    reason = f"Wikidata took it back (change {change.id}) before it was taught"
-    _move(session, taken_back, ChangeState.WITHDRAWN, reason, now)
-    reason = f"takes back change {earlier.id}, which was not taught yet"
-    _move(session, change, ChangeState.DISMISSED, reason, now)
-
-
-def _earlier(session: Session, change: ChangeRow) -> list[Earlier]:
-    rows = session.exec(
-        select(ChangeRow)
-        .where(
-            ChangeRow.slot == change.slot,
-            ChangeRow.id != change.id,
-            col(ChangeRow.state).in_([s.value for s in CONSIDERED]),
-        )
-        .order_by(col(ChangeRow.id))
-    ).all()
-    return [
-        Earlier(
-            id=row.id or 0, state=ChangeState(row.state), fact=codec.from_data(FactChange, row.fact)
-        )
-        for row in rows
-    ]
-
-
-def _end(
-    session: Session,
-    row: CandidateRow,
-    to: ChangeState,
-    reason: str,
-    now: dt.datetime,
-    only_from: Sequence[ChangeState],
-) -> None:
-    change = session.get(ChangeRow, row.change_id) if row.change_id else None
-    if change is not None and change.state in only_from:
-        _move(session, change, to, reason, now)
-
-
-def _move(
-    session: Session, change: ChangeRow, to: ChangeState, reason: str, now: dt.datetime
-) -> None:
-    change.reason = reason
-    transition(session, change, to, actor=ACTOR, reason=reason, now=now)
-
-
-def _candidate(row: CandidateRow) -> Candidate:
-    return Candidate(
-        change=codec.from_data(FactChange, row.change),
-        state=CandidateState(row.state),
-        first_seen=row.first_seen,
-        due_at=row.due_at,
-        reason=row.reason,
-        context=row.context,
-    )
 
 
 def _verdict_row(verdict: EditVerdict) -> EditVerdictRow:
