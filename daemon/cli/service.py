@@ -22,8 +22,11 @@ def up() -> None:
 
     settings = context.settings()
     log.set_up(settings.log)
-    # The composition root stands above the command line, which therefore enters it by name.
-    importlib.import_module("daemon.app").up(settings)
+    settings.require_contact()
+    settings.require_base_model()
+    from daemon.app import up as run  # after what is quick to check: this loads langgraph
+
+    run(settings)
 
 
 @context.app.command(
@@ -32,6 +35,7 @@ def up() -> None:
 )
 def demo(arguments: typer.Context) -> None:
     """The whole loop on a local Wikidata, offline (see `almanac demo --help`)."""
+    # The demo stands beside the command line and is entered by name.
     status = importlib.import_module("daemon.demo.run").main(arguments.args)
     raise typer.Exit(status or 0)
 

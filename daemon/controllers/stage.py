@@ -23,7 +23,7 @@ from daemon.store.states import ReleaseState
 log = structlog.get_logger()
 
 CANNOT = 1
-"""Exit code of a job that will fail again: its input has to change."""
+"""Exit code, with an `error:` line, of a job that will fail again: its input has to change."""
 
 
 class Work(Protocol):
@@ -125,9 +125,9 @@ class StageRunner:
         code = self._supervisor.exit_code(job)
         if code is not None:
             self._supervisor.forget(job)
-            return await self._failed(
-                work, release, token, last_words(job.folder), final=code == CANNOT
-            )
+            why = last_words(job.folder)
+            told = code == CANNOT and why.startswith("error:")  # a traceback may be bad luck
+            return await self._failed(work, release, token, why, final=told)
         await work.prepare(release, job)
         self._supervisor.start(job, work.environment())
         return 1
