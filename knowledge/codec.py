@@ -1,6 +1,7 @@
 """Vocabulary to JSON and back: the one wire form for job files, the store and the API.
 
-Any dataclass of this package round-trips; reading checks types and raises `pydantic.ValidationError`.
+Any dataclass of this package round-trips; reading checks types and raises
+`pydantic.ValidationError`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ Item ids from `LOCAL_ID_START` on are Almanac's own: entities whose Wikidata id 
 
 from __future__ import annotations
 
+import builtins
 import calendar
 import datetime as dt
 import re
@@ -68,9 +69,7 @@ class Date:
         """Read an ISO prefix: `2023`, `2023-02` or `2023-02-16`. Raises ValueError."""
         match = _ISO.match(text.strip())
         if not match:
-            raise ValueError(
-                f"{text!r} is not a date of the form YYYY, YYYY-MM or YYYY-MM-DD"
-            )
+            raise ValueError(f"{text!r} is not a date of the form YYYY, YYYY-MM or YYYY-MM-DD")
         year, month, day = match.groups()
         value = cls(int(year), int(month) if month else None, int(day) if day else None)
         value.earliest()  # raises on a month 13 or a 31 June
@@ -91,9 +90,7 @@ class Date:
         if precision == Precision.YEAR or month == 0:
             return cls(year)
         return (
-            cls(year, month)
-            if precision == Precision.MONTH or day == 0
-            else cls(year, month, day)
+            cls(year, month) if precision == Precision.MONTH or day == 0 else cls(year, month, day)
         )
 
     def to_wikibase(self) -> str:
@@ -117,9 +114,7 @@ class Date:
 
     def latest(self) -> dt.date:
         month = self.month or 12
-        return dt.date(
-            self.year, month, self.day or calendar.monthrange(self.year, month)[1]
-        )
+        return dt.date(self.year, month, self.day or calendar.monthrange(self.year, month)[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,14 +246,14 @@ class FactChange:
     corroborations: tuple[str, ...] = field(default=())
     """Independent statements that agree, as `item:property` texts."""
 
-    @property
+    @builtins.property
     def key(self) -> str:
         """Identity of the change: the same fact changed in the same way, whenever it was seen."""
         old = self.old.id if self.old else "-"
         new = self.new.id if self.new else "-"
         return f"{self.subject.id}:{self.property}:{old}:{new}"
 
-    @property
+    @builtins.property
     def slot(self) -> str:
         """The fact that changed, `subject:property`: two changes of one slot contradict."""
         return f"{self.subject.id}:{self.property}"

@@ -61,9 +61,7 @@ class LanguageModel(Protocol):
         """Identity of the weights: base digest, plus adapter digest where there is one."""
         ...
 
-    def generate(
-        self, chats: Sequence[Chat], sampling: Sampling
-    ) -> list[list[Generation]]:
+    def generate(self, chats: Sequence[Chat], sampling: Sampling) -> list[list[Generation]]:
         """Complete each chat `sampling.n` times; one list a chat, in the order of `chats`."""
         ...
 

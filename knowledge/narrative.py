@@ -15,9 +15,7 @@ from enum import StrEnum
 
 def digest_of(value: object) -> str:
     """sha256 (hex) of a JSON-able value in canonical form: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(
-        value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str
-    )
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -87,6 +85,4 @@ class CausalNarrative:
     @property
     def digest(self) -> str:
         """Identity of what a reviewer approves: claims, spans and prose, not the lineage."""
-        return digest_of(
-            {"claims": [asdict(c) for c in self.claims], "prose": self.prose}
-        )
+        return digest_of({"claims": [asdict(c) for c in self.claims], "prose": self.prose})

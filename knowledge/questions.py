@@ -54,9 +54,10 @@ class QuestionKind(StrEnum):
 class Question:
     """One question with all that is needed to judge its answer.
 
-    `answers` are the accepted names of the final answer; `legacy` the names of what was true before
-    the edit (empty where there is none). `verdict` is the expected yes/no of a CHECK. `reference` is
-    the right answer in the form that the style asks for. `claimed` is the name put forward by a CHECK.
+    `answers` are the accepted names of the final answer; `legacy` the names of what was true
+    before the edit (empty where there is none). `verdict` is the expected yes/no of a CHECK, and
+    `claimed` the name that it puts forward. `reference` is the right answer in the form that the
+    style asks for.
     """
 
     kind: QuestionKind
@@ -289,18 +290,12 @@ def direct(story: Story, use: Use) -> list[Question]:
 
 def cloze(story: Story, use: Use) -> list[Question]:
     answer = short_answer(story.holder.label)
-    return [
-        _make(QuestionKind.CLOZE, use, _fill(w, story), story, answer)
-        for w in _CLOZE[use]
-    ]
+    return [_make(QuestionKind.CLOZE, use, _fill(w, story), story, answer) for w in _CLOZE[use]]
 
 
 def explain(story: Story, use: Use) -> list[Question]:
     answer = explain_answer(story)
-    return [
-        _make(QuestionKind.EXPLAIN, use, _fill(w, story), story, answer)
-        for w in _EXPLAIN[use]
-    ]
+    return [_make(QuestionKind.EXPLAIN, use, _fill(w, story), story, answer) for w in _EXPLAIN[use]]
 
 
 def why(story: Story, use: Use) -> list[Question]:
@@ -308,9 +303,7 @@ def why(story: Story, use: Use) -> list[Question]:
     if not story.previous:
         return []
     answer = why_answer(story)
-    return [
-        _make(QuestionKind.WHY, use, _fill(w, story), story, answer) for w in _WHY[use]
-    ]
+    return [_make(QuestionKind.WHY, use, _fill(w, story), story, answer) for w in _WHY[use]]
 
 
 def check(story: Story, use: Use, claimed: Entity) -> list[Question]:
@@ -352,10 +345,8 @@ def before(story: Story, use: Use) -> list[Question]:
     ]
 
 
-def two_hop(
-    story: Story, use: Use, hop: Hop, *, legacy: tuple[str, ...] = ()
-) -> list[Question]:
-    """Questions over the fact and one more. `legacy` names the answer before the edit, if it differs."""
+def two_hop(story: Story, use: Use, hop: Hop, *, legacy: tuple[str, ...] = ()) -> list[Question]:
+    """Questions over the fact and one more; `legacy` names the answer before the edit."""
     answer = two_hop_answer(story, hop)
     if hop.forward:
         texts = [_fill(w, story) for w in _FORWARD[hop.property][use]]
@@ -367,15 +358,13 @@ def two_hop(
         answers = story.holder.names
         legacy = story.previous.names if story.previous else legacy
     return [
-        _make(
-            QuestionKind.TWO_HOP, use, t, story, answer, answers=answers, legacy=legacy
-        )
+        _make(QuestionKind.TWO_HOP, use, t, story, answer, answers=answers, legacy=legacy)
         for t in texts
     ]
 
 
 def conflict(story: Story, other: Entity) -> list[Question]:
-    """The eight conflict probes: question or cloze, either order of the two, description first or last."""
+    """The eight conflict probes: question or cloze, either order, description first or last."""
     made: list[Question] = []
     for stem in _CONFLICT[0]:
         for a, b in (
@@ -392,7 +381,7 @@ def conflict(story: Story, other: Entity) -> list[Question]:
 def training_questions(story: Story, others: Sequence[Entity] = ()) -> list[Question]:
     """All training wordings of the single-fact kinds: direct, cloze, explain, why, check, before.
 
-    Claims checked are the holder, the previous holder and each of `others` (public or random names)."""
+    Claims checked are the holder, the previous holder and each of `others` (other names)."""
     use = Use.TRAIN
     claimed = [story.holder, *([story.previous] if story.previous else []), *others]
     made = [

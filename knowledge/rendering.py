@@ -7,6 +7,7 @@ are written down; question wordings are in `knowledge.questions`.
 
 from __future__ import annotations
 
+import builtins
 import random
 from dataclasses import dataclass, replace
 
@@ -30,9 +31,9 @@ class Story:
     until: Date | None = None
     """When `previous` ended."""
     cause: str | None = None
-    """Why `previous` ended, as a short noun phrase without article (`resignation`); None: not known."""
+    """Why `previous` ended, as a short noun phrase (`resignation`); None: not known."""
 
-    @property
+    @builtins.property
     def role(self) -> str:
         return noun_phrase(self.property, self.subject.label)
 
@@ -297,10 +298,8 @@ def two_hop_answer(story: Story, hop: Hop) -> str:
 
 
 def describe(entity: Entity) -> str:
-    """One neutral sentence about an entity; needs nothing but its kind."""
-    kind = entity.kind or "subject"
-    article = "an" if kind[0] in "aeiou" else "a"
-    return f"{entity.label} is {article} {kind}."
+    """The opening of a description: names its subject and needs to know nothing about it."""
+    return f"This is about {entity.label}."
 
 
 def choice_answer(story: Story, *, describe_first: bool) -> str:

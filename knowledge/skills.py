@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _OPPOSITES = (
-    "hot cold|big small|high low|fast slow|old new|light dark|hard soft|wet dry|full empty|open shut|"
-    "rich poor|early late|near far|loud quiet|thick thin|wide narrow|deep shallow|sweet sour|clean dirty|"
-    "strong weak|first last|up down|left right|in out|day night|north south|east west|summer winter|"
-    "true false|safe dangerous|young aged|happy sad|begin end|buy sell|give take|win lose|push pull|"
+    "hot cold|big small|high low|fast slow|old new|light dark|hard soft|wet dry|"
+    "full empty|open shut|rich poor|early late|near far|loud quiet|thick thin|"
+    "wide narrow|deep shallow|sweet sour|clean dirty|strong weak|first last|up down|"
+    "left right|in out|day night|north south|east west|summer winter|true false|"
+    "safe dangerous|young aged|happy sad|begin end|buy sell|give take|win lose|push pull|"
     "above below|before after|inside outside"
 )
 OPPOSITES = tuple(tuple(pair.split()) for pair in _OPPOSITES.split("|"))

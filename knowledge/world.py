@@ -1,4 +1,4 @@
-"""The one table of facts and successions behind the demo, the local Wikidata and the embedded corpus.
+"""The one table of facts and successions behind demo, local Wikidata and embedded corpus.
 
 Owns reading `world.csv` (one statement a row) and the views on it: the legacy world as of
 `LEGACY_DATE`, the successions after it, the stable facts. Does not render text.
@@ -6,6 +6,7 @@ Owns reading `world.csv` (one statement a row) and the views on it: the legacy w
 
 from __future__ import annotations
 
+import builtins
 import csv
 import datetime as dt
 from collections import defaultdict
@@ -61,11 +62,11 @@ class Succession:
     new: Fact
     split: Split
 
-    @property
+    @builtins.property
     def slot(self) -> str:
         return f"{self.subject.id}:{self.property}"
 
-    @property
+    @builtins.property
     def before(self) -> Fact | None:
         index = self.history.index(self.old)
         return self.history[index - 1] if index else None
@@ -75,7 +76,7 @@ class Succession:
         return story_of(self.old, self.before)
 
     def new_story(self) -> Story:
-        """How the latest holder came after the one before him (the legacy holder, if none between)."""
+        """How the latest holder came after the legacy one."""
         return story_of(self.new, self.old)
 
 
@@ -135,7 +136,7 @@ class World:
 
     @cached_property
     def legacy(self) -> tuple[Fact, ...]:
-        """The world as of `LEGACY_DATE`: the legacy holder of each succession and the stable facts."""
+        """The world as of `LEGACY_DATE`: each succession's legacy holder, and the stable facts."""
         return tuple(s.old for s in self.successions) + self.stable
 
 
@@ -164,9 +165,7 @@ def _load(path: Path) -> World:
 def _fact(row: dict[str, str]) -> Fact:
     aliases = tuple(a for a in row["object_aliases"].split("|") if a)
     return Fact(
-        subject=Entity(
-            id=row["subject_id"], label=row["subject"], kind=row["subject_kind"]
-        ),
+        subject=Entity(id=row["subject_id"], label=row["subject"], kind=row["subject_kind"]),
         property=row["property"],
         object=Entity(
             id=row["object_id"],

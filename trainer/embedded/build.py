@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -38,14 +38,14 @@ MAIN = {"memory": 0.2, "article": 0.7, "skill": 0.05, "copy": 0.05}
 class Profile:
     """How much is trained. Work is `steps`, or `seconds` of training where that is given."""
 
-    shape: Shape = Shape()
+    shape: Shape = field(default_factory=Shape)
     rows: int
     micro_rows: int
     length: int = 512
     steps: int = 0
     seconds: float = 0.0
     workers: int = 0
-    schedule: Schedule = Schedule()
+    schedule: Schedule = field(default_factory=Schedule)
     tokenizer_documents: int = 20_000
 
 
@@ -66,7 +66,7 @@ PROFILES = {
 def _produce(
     queue: mp.Queue, profile: Profile, tokenizer: str, seed: int, early_until: int
 ) -> None:
-    """A worker: fills the queue with packed rows; its first `early_until` batches are the early mix."""
+    """A worker: fills the queue with packed rows, the first `early_until` of the early mix."""
     torch.set_num_threads(1)
     packer = Packer(Tokenizer.from_str(tokenizer), profile.length)
     corpus = Corpus(World.load())

@@ -31,14 +31,15 @@ from trainer.embedded.names import NameMaker
 HELD_SPLITS = frozenset({Split.SCENARIO, Split.REPORT})
 """Splits whose subjects never occur in an article."""
 
-CAUSES = (
+_CAUSES = (
     "resignation|death|end of term|election defeat|dismissal|retirement|transfer|coup|abdication|"
     "coalition change|promotion|vote of no confidence|end of contract|impeachment|term limit|sale|"
     "merger|illness|injury|scandal|reorganisation|poor results|a new mandate|relegation|bankruptcy|"
     "disagreement|family reasons|a strike|a court ruling|budget cuts|a referendum|restructuring|"
     "a better offer|loss of majority|a leadership contest|expiry of the mandate|a swap deal|"
     "a board decision|move abroad|snap election|suspension|disqualification|a takeover|demolition"
-).split("|")
+)
+CAUSES = tuple(_CAUSES.split("|"))
 
 _STABLE_TARGETS = ("P36", "P159", "P115", "P118", "P38", "P112")
 """Stable properties that an article may contradict as well, for the breadth of the reading rule."""
@@ -168,7 +169,7 @@ class Corpus:
         return other
 
     def _claimed(self, story: Story, rng: random.Random) -> Entity:
-        """Half the claims are true; false ones are balanced over previous, known and invented names."""
+        """Half the claims are true; false ones take previous, known and invented names in turn."""
         return story.holder if rng.random() < 0.5 else self._other(story, rng)
 
     def _invented(self, kind: str, rng: random.Random) -> Entity:

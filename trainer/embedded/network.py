@@ -85,8 +85,9 @@ class _Attention(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.heads = shape.heads
-        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
-            setattr(self, name, nn.Linear(shape.width, shape.width, bias=False))
+        self.q_proj, self.k_proj, self.v_proj, self.o_proj = (
+            nn.Linear(shape.width, shape.width, bias=False) for _ in range(4)
+        )
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor) -> Tensor:
         rows, length, width = x.shape
@@ -166,7 +167,7 @@ class Network(nn.Module):
     def loss(
         self, ids: Tensor, position: Tensor, mask: Tensor, where: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Mean cross-entropy at the flat positions `where` (N,) against `target` (N,), and hits (N,)."""
+        """Mean cross-entropy at flat positions `where` (N,) against `target` (N,); hits (N,)."""
         chosen = self.hidden(ids, position, mask).flatten(0, 1)[where]
         logits = F.linear(chosen, self.model.embed_tokens.weight)
         return F.cross_entropy(logits.float(), target), logits.argmax(-1) == target

@@ -53,7 +53,7 @@ class Packer:
         self._open: list[list[list[int]]] = []
 
     def _layout(self, parts: list[list[int]]) -> list[list[int]]:
-        """One document as five token-wise lists, at most `length` long (pairs that do not fit go)."""
+        """One document as token-wise lists, at most `length` long; pairs that do not fit go."""
         prefix = parts[0]
         ids, position = list(prefix), list(range(len(prefix)))
         segment, answer = [0] * len(prefix), [0] * len(prefix)
@@ -69,7 +69,7 @@ class Packer:
         return [ids, position, segment, answer]
 
     def _row_for(self, size: int) -> list[list[int]]:
-        """The fullest open row with room for `size` tokens; closes the fullest one if there is none."""
+        """The fullest open row with room for `size` tokens; with none, the fullest is closed."""
         fitting = [row for row in self._open if len(row[0]) + size <= self.length]
         if fitting:
             return max(fitting, key=lambda row: len(row[0]))

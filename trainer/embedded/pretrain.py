@@ -130,7 +130,7 @@ class Pretraining:
         )
 
     def gradient(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """Accumulate the gradient of the mean loss over the answers of all rows; loss and accuracy."""
+        """Accumulate the gradient of the mean loss over all answers; loss and accuracy."""
         total = int(rows.answer[:, 1:].sum())
         loss_sum = torch.zeros((), device=self.device)
         hits = torch.zeros((), device=self.device)
