@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.internalize import grouped_softmax
+from trainer.rollouts import grouped_softmax
 from trainer.seeds import Shuffled, derive, shares
 from trainer.student import micro_batches
 

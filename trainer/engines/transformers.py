@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils.logging import disable_progress_bar
 
 from knowledge.model import Chat, Generation, Likelihood, Sampling
 from trainer.engines.cache import right_pad
 from trainer.engines.chat import ChatFormat
 from trainer.engines.decoding import Completion, Decoding, Network, decode, decode_stepwise
+from trainer.engines.loading import end_ids, first_line, load_base
 from trainer.errors import BadAdapter, BadBase
 from trainer.fingerprint import adapter_digest, base_digest, resolve_base
 
@@ -67,19 +66,10 @@ class TransformersEngine:
             torch.set_num_threads(threads)
         path = resolve_base(base_path)
         digest = base_digest(path)
-        target = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        options = _load_options(dtype, quantization, attention)
-        disable_progress_bar()  # callers show their own progress
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(str(path), padding_side="left")
-            model: Any = AutoModelForCausalLM.from_pretrained(str(path), **options)
-        except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise BadBase(f"the model in {path} cannot be loaded: {reason}") from error
-        if quantization == "none":
-            model = model.to(target)
-        model.requires_grad_(False).eval()
-        chat = ChatFormat(tokenizer, _end_ids(model, tokenizer), str(path))
+        model, tokenizer = load_base(
+            path, device=device, dtype=dtype, quantization=quantization, attention=attention
+        )
+        chat = ChatFormat(tokenizer, end_ids(model, tokenizer), str(path))
         engine = cls(model, chat, digest, batch_rows)
         if adapter_path is not None:
             engine.load_adapter("adapter", adapter_path)
@@ -130,8 +120,9 @@ class TransformersEngine:
                         self.model, str(folder), adapter_name=name, is_trainable=trainable
                     )
             except Exception as error:
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-                raise BadAdapter(f"the adapter in {folder} cannot be loaded: {reason}") from error
+                raise BadAdapter(
+                    f"the adapter in {folder} cannot be loaded: {first_line(error)}"
+                ) from error
             self.register(name, digest)
         return digest
 
@@ -359,30 +350,3 @@ class AdapterView:
     def stream(self, chat: Chat, sampling: Sampling) -> Iterator[str]:
         with self._engine.using(self._name):
             return self._engine.stream(chat, sampling)
-
-
-def _load_options(dtype: str, quantization: str, attention: str) -> dict[str, Any]:
-    kernel = "flash_attention_2" if attention == "flash" else attention
-    options: dict[str, Any] = {
-        "dtype": getattr(torch, dtype),
-        "attn_implementation": kernel,
-        "use_safetensors": True,
-    }
-    if quantization == "nf4":
-        from transformers import BitsAndBytesConfig
-
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=getattr(torch, dtype),
-        )
-        options["device_map"] = {"": 0}
-    return options
-
-
-def _end_ids(model: Any, tokenizer: Any) -> set[int]:
-    found: list[Any] = [tokenizer.eos_token_id]
-    for source in (model.config, model.generation_config):
-        value = getattr(source, "eos_token_id", None)
-        found += value if isinstance(value, list | tuple) else [value]
-    return {int(i) for i in found if i is not None}

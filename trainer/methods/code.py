@@ -5,8 +5,9 @@ from __future__ import annotations
 from knowledge.questions import Use
 from trainer.bootstrap import Bootstrap, bootstrap
 from trainer.companions import Companions, companions
-from trainer.internalize import internalize, make_pool
+from trainer.internalize import internalize
 from trainer.methods.rows import companion_rows, row
+from trainer.rollouts import make_pool
 from trainer.session import Session
 from trainer.sft import SftRows, fine_tune
 from trainer.student import Row
