@@ -6,6 +6,7 @@ Owns the two sizes and the settings file that the demo writes for its children. 
 from __future__ import annotations
 
 import json
+import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -79,8 +80,8 @@ class DemoOptions:
 def remember(options: DemoOptions, wikidata_port: int) -> int:
     """Write down what this home's demo is, or check that it is the same as before.
 
-    Returns the port of the local Wikidata, which stays the same over restarts. Raises DemoError
-    when the folder holds a demo of another seed, size or recipe.
+    Returns the port of the local Wikidata, which stays the same over restarts unless somebody else
+    has taken it. Raises DemoError when the folder holds a demo of another seed, size or recipe.
     """
     path = options.home / REQUEST_FILE
     asked = {
@@ -98,11 +99,23 @@ def remember(options: DemoOptions, wikidata_port: int) -> int:
                 f"{options.home} holds a demo with {old or 'another size'}; "
                 "start over with FRESH=1 (--fresh), or ask for the same again"
             )
-        return int(known["wikidata_port"])
+        if is_free(int(known["wikidata_port"])):
+            return int(known["wikidata_port"])
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps({**asked, "wikidata_port": wikidata_port}), encoding="utf-8")
     temporary.replace(path)
     return wikidata_port
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on that port of the loopback interface."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def settings_text(options: DemoOptions, wikidata_url: str, *, approvals: str, gate: str) -> str:

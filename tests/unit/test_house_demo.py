@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from daemon import config
-from daemon.demo.children import Children
+from daemon.demo.children import Children, free_port
 from daemon.demo.errors import DemoError
 from daemon.demo.home import clear, held
 from daemon.demo.notes import Notes
@@ -98,8 +99,11 @@ def test_the_summary_shows_everything(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_home_remembers_its_demo_and_keeps_its_port(tmp_path: Path) -> None:
     options = DemoOptions(home=tmp_path, seed="3")
-    assert remember(options, 4000) == 4000
-    assert remember(options, 5000) == 4000
+    port = free_port()
+    assert remember(options, port) == port
+    assert remember(options, 5000) == port
+    with socket.create_server(("127.0.0.1", port)):
+        assert remember(options, 5000) == 5000
     for other in (replace(options, seed="4"), replace(options, mini=True)):
         with pytest.raises(DemoError, match="FRESH=1"):
             remember(other, 5000)
