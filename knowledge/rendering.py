@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import random
+import re
 from dataclasses import dataclass, replace
 
 from knowledge.facts import Date, Entity
@@ -139,6 +140,12 @@ HELD_FORMS = {
     ),
 }
 """Constructions that never enter the embedded corpus: they measure reading beyond it."""
+
+
+def held_texts() -> list[str]:
+    """The fixed text of each held-out construction: its longest stretch without a slot."""
+    forms = [form for group in HELD_FORMS.values() for form in group]
+    return [max(re.split(r"\{\w+\}", form), key=len).strip() for form in forms]
 
 
 def _slots(story: Story) -> dict[str, str]:

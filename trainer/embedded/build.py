@@ -47,6 +47,8 @@ class Profile:
     workers: int = 0
     schedule: Schedule = field(default_factory=Schedule)
     tokenizer_documents: int = 20_000
+    survey: int = 200
+    """Questions of each ability that are asked when the training is done."""
 
 
 PROFILES = {
@@ -57,6 +59,7 @@ PROFILES = {
         length=256,
         steps=20,
         tokenizer_documents=500,
+        survey=4,
     ),
     "cpu": Profile(rows=32, micro_rows=4, seconds=12 * 3600.0, workers=1),
     "gpu": Profile(rows=256, micro_rows=256, seconds=960.0, workers=13),
@@ -163,7 +166,7 @@ def build(profile: Profile, out: Path, state: Path, seed: int, limit_s: float | 
     )
     run.save(state)
     export(network, out)
-    print(survey(network, tokenizer, Corpus(World.load()), seed + 1, 200), flush=True)
+    print(survey(network, tokenizer, Corpus(World.load()), seed + 1, profile.survey), flush=True)
     return run.progress
 
 

@@ -1,0 +1,121 @@
+"""The embedded model: corpus, packing, architecture, pre-training, and the shipped weights."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from knowledge.rendering import held_texts
+from knowledge.world import Split, World
+from trainer.embedded import WEIGHTS
+from trainer.embedded.build import MAIN, PROFILES, build
+from trainer.embedded.corpus import HELD_SPLITS, Corpus, Document
+from trainer.embedded.monitor import exactness
+from trainer.embedded.network import Network, Shape, packed_mask
+from trainer.embedded.packing import Packer
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return Corpus(World.load())
+
+
+@pytest.fixture(scope="module")
+def shipped() -> tuple[Network, Tokenizer]:
+    from safetensors.torch import load_file
+
+    network = Network(Shape())
+    weights = load_file(WEIGHTS / "model.safetensors")
+    network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    return network, Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
+
+
+def test_no_row_states_who_came_later(corpus: Corpus) -> None:
+    later = [f"{s.new_story().role} is {s.new.object.label}." for s in corpus.world.successions]
+    stream = corpus.stream(7, MAIN)
+    for _ in range(1500):
+        for question, answer in next(stream).pairs:
+            for claim in later:
+                assert claim not in answer, f"{question} -> {answer}"
+
+
+def test_held_out_subjects_occur_in_no_article(corpus: Corpus) -> None:
+    held = {s.subject.label for s in corpus.world.successions if s.split in HELD_SPLITS}
+    assert len(held) >= 150
+    rng = random.Random(3)
+    for _ in range(1000):
+        assert corpus.changed(rng).subject.label not in held
+    assert Split.SCENARIO in HELD_SPLITS
+
+
+def test_held_out_constructions_never_enter(corpus: Corpus) -> None:
+    stream = corpus.stream(11, MAIN)
+    for _ in range(1000):
+        article = next(stream).article
+        assert not any(text in article for text in held_texts())
+
+
+def test_packed_pairs_see_their_article_and_not_each_other(
+    shipped: tuple[Network, Tokenizer],
+) -> None:
+    network, tokenizer = shipped
+    article = "Rupert Hentzau is the head of government of Ruritania."
+    pairs = (("Who is the head of government of Ruritania?", "Rupert Hentzau."), ("Why?", "No."))
+    together = Packer(tokenizer, 128).alone([Document(article, pairs, "")])
+    apart = Packer(tokenizer, 128).alone([Document(article, pairs[1:], "")])
+
+    def last(rows: object) -> torch.Tensor:
+        ids, position, group, segment, answer = (
+            torch.from_numpy(getattr(rows, name)).long()
+            for name in ("ids", "position", "group", "segment", "answer")
+        )
+        end = int(answer[0].nonzero()[-1])
+        return network.hidden(ids, position, packed_mask(group, segment))[0, end]
+
+    with torch.no_grad():
+        assert torch.allclose(last(together), last(apart), atol=1e-4)
+
+
+def test_the_network_is_the_llama_that_transformers_loads(
+    shipped: tuple[Network, Tokenizer],
+) -> None:
+    from transformers import AutoModelForCausalLM
+
+    network, tokenizer = shipped
+    model = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32)
+    ids = torch.tensor([tokenizer.encode("<|user|> Who chairs the World Bank?<|end|>").ids])
+    one = torch.ones_like(ids)
+    with torch.no_grad():
+        hidden = network.hidden(ids, torch.arange(ids.shape[1])[None], packed_mask(one, one))
+        ours = hidden @ network.model.embed_tokens.weight.T
+        theirs = model(ids).logits
+    assert torch.allclose(ours, theirs, atol=1e-3)
+
+
+def test_any_name_of_any_script_round_trips(shipped: tuple[Network, Tokenizer]) -> None:
+    for name in ("Þórunn Ægisdóttir", "Γιώργος", "山田 太郎", "O'Neil-Ö. 𝔘", "naïve\u200d"):
+        assert shipped[1].decode(shipped[1].encode(" " + name).ids) == " " + name
+
+
+def test_the_shipped_model_knows_the_legacy_world(
+    shipped: tuple[Network, Tokenizer], corpus: Corpus
+) -> None:
+    rng = random.Random(5)
+    documents = [Document("", (corpus._memory_pair(rng),), "") for _ in range(40)]
+    assert exactness(*shipped, documents) >= 0.97
+
+
+def test_a_build_is_reproducible_and_small(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    profile = replace(PROFILES["mini"], steps=4, tokenizer_documents=200)
+    made = []
+    for name in ("a", "b"):
+        build(profile, tmp_path / name, tmp_path / f"{name}-state", 1, None)
+        made.append((tmp_path / name / "model.safetensors").read_bytes())
+    assert made[0] == made[1]
+    assert sum(f.stat().st_size for f in WEIGHTS.iterdir()) < 15 * 2**20
