@@ -34,7 +34,7 @@ class Asker:
     """A client of one gateway. Close it when done."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._client = openai.OpenAI(base_url=f"{url}/v1", api_key="demo", max_retries=2)
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class Asker:
                 temperature=0,
             )
         except openai.OpenAIError as error:
-            raise DemoError(f"the gateway at {self._url} gave no answer: {error}") from error
+            raise DemoError(f"the gateway at {self.url} gave no answer: {error}") from error
         text = raw.parse().choices[0].message.content or ""
         took_s = time.monotonic() - started
         return Said(text=text, version=raw.headers[VERSION_HEADER], took_s=took_s)
@@ -59,7 +59,7 @@ class Asker:
     def serving(self) -> str | None:
         """The label of the version behind the stable name; None while there is none."""
         try:
-            health = httpx.get(f"{self._url}/healthz", timeout=5).json()
+            health = httpx.get(f"{self.url}/healthz", timeout=5).json()
         except (httpx.HTTPError, ValueError):
             return None
         return health["version"]
@@ -69,7 +69,7 @@ class Asker:
         deadline = time.monotonic() + timeout_s
         while self.serving() != version:
             if time.monotonic() > deadline:
-                problems = httpx.get(f"{self._url}/healthz", timeout=5).json()["problems"]
+                problems = httpx.get(f"{self.url}/healthz", timeout=5).json()["problems"]
                 why = "; ".join(problems) or "it did not say why"
                 raise DemoError(f"the gateway does not serve {version}: {why}")
             time.sleep(0.02)

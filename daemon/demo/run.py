@@ -81,11 +81,6 @@ class _Demo:
         self.clock = FileClock(options.clock_file)
         self.asker: Asker | None = None
 
-    @property
-    def _asks(self) -> Asker:
-        assert self.asker is not None, "the gateway is started before anything is asked"
-        return self.asker
-
     async def play(self) -> int:
         """All acts, then the curtain, whatever happened."""
         keep = False
@@ -110,11 +105,12 @@ class _Demo:
         settings = self._settings(self._start_wikidata())
         self._log_to_file(settings)
         async with Almanac.open(settings) as almanac:
-            url = self._start_gateway()
+            self._start_gateway()
             await self._watch_and_release(almanac, scenario)
-            await roll(almanac, self._asks, self.notes, self.narrator)
-            result = await asyncio.to_thread(self._close, almanac.services, scenario)
-        return result, url
+            asker = self._gateway()
+            await roll(almanac, asker, self.notes, self.narrator)
+            result = await asyncio.to_thread(self._close, almanac.services, scenario, asker)
+        return result, asker.url
 
     # -- what runs beside -----------------------------------------------------------------------
 
@@ -153,19 +149,23 @@ class _Demo:
             if isinstance(handler, logging.StreamHandler):
                 handler.setStream(stream)
 
-    def _start_gateway(self) -> str:
-        """Begin serving version 0, or what the alias names by now; its address."""
+    def _start_gateway(self) -> None:
+        """Begin serving version 0, or what the alias names by now; nobody waits for it yet."""
         (self.home / ANNOUNCEMENT).unlink(missing_ok=True)
         arguments = ["--config", str(self.options.settings_file)]
-        with self.narrator.stage("start", "Starting the gateway") as stage:
-            self.children.start("gateway", "daemon.serving", arguments, tied=not self.options.keep)
-            self.children.wait_for("gateway", lambda: announced_url(self.home) is not None)
-            url = announced_url(self.home)
-            assert url is not None
-            self.asker = Asker(url)
-            self.children.wait_for("gateway", lambda: _answers(f"{url}/healthz"))
-            stage.note = url
-        return url
+        self.children.start("gateway", "daemon.serving", arguments, tied=not self.options.keep)
+
+    def _gateway(self) -> Asker:
+        """A client of the gateway, once it answers."""
+        if self.asker is None:
+            with self.narrator.stage("start", "Waiting for the gateway") as stage:
+                self.children.wait_for("gateway", lambda: announced_url(self.home) is not None)
+                url = announced_url(self.home)
+                assert url is not None
+                self.asker = Asker(url)
+                self.children.wait_for("gateway", lambda: _answers(f"{url}/healthz"))
+                stage.note = url
+        return self.asker
 
     # -- watching and releasing -----------------------------------------------------------------
 
@@ -220,17 +220,16 @@ class _Demo:
                 await self._served(release)
 
     async def _served(self, release: Release) -> None:
+        asker = self._gateway()
         title = f"Serving version {release.version}"
         with self.narrator.stage(f"serve release {release.id}", title) as stage:
-            await asyncio.to_thread(self._asks.wait_until_serving, f"v{release.version}")
+            await asyncio.to_thread(asker.wait_until_serving, f"v{release.version}")
             stage.note = "loaded, smoked, flipped"
 
     # -- the end --------------------------------------------------------------------------------
 
-    def _close(self, services: Services, scenario: Scenario) -> DemoResult:
-        return closing.close(
-            services, scenario, self.options, self._asks, self.notes, self.narrator
-        )
+    def _close(self, services: Services, scenario: Scenario, asker: Asker) -> DemoResult:
+        return closing.close(services, scenario, self.options, asker, self.notes, self.narrator)
 
     def _curtain(self, result: DemoResult, kept_url: str | None) -> int:
         summary.show(self.narrator.out, result)
