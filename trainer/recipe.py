@@ -53,7 +53,7 @@ class LoraSettings(_Section):
 class SamplingSettings(_Section):
     """Stage 1, first half: open-book samples of the teacher and the checks that they pass."""
 
-    samples: Positive = 4
+    samples: Annotated[int, Field(ge=0)] = 4
     """Samples of each (unit, question), beside the greedy one that gates it."""
     replicas: Positive = 1
     """Independent draws of `samples`, each with its own selection (the reference's 25)."""
@@ -209,4 +209,6 @@ def _complete(recipe: Recipe, path: Path) -> Recipe:
     for section in needs.get(recipe.method, ()):
         if getattr(recipe, section) is None:
             raise BadRecipe(f"recipe {path}: method {recipe.method} needs a section [{section}]")
+    if recipe.sampling.samples == 0 and recipe.sampling.replicas > 1:
+        raise BadRecipe(f"recipe {path}: sampling.replicas > 1 needs sampling.samples > 0")
     return recipe
