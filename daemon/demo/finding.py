@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from sqlmodel import col, func, select
+
 from daemon.demo.result import Found
 from daemon.demo.wikidata.scenario import Scenario
 from daemon.services import Services
+from daemon.store.rows import EditVerdictRow
 from daemon.store.states import ChangeState
 from knowledge.facts import FactChange
 
@@ -28,8 +31,18 @@ def found(services: Services, scenario: Scenario) -> Found:
         edits_seen=sum(good + bad for good, bad in by_kind.values()),
         kept=sum(good for good, _ in by_kind.values()),
         dismissed={kind: bad for kind, (_, bad) in by_kind.items() if bad},
-        unexplained=by_kind.get("", (0, 0))[1],
+        unexplained=_unexplained(services),
         expected=len(expected),
         misses=tuple(sorted(slot for slot, key in expected.items() if key not in keys)),
         false_keeps=tuple(sorted(keys - set(expected.values()))),
     )
+
+
+def _unexplained(services: Services) -> int:
+    """Edits that were dismissed without a word why."""
+    with services.database.read() as session:
+        return session.exec(
+            select(func.count())
+            .select_from(EditVerdictRow)
+            .where(col(EditVerdictRow.kept).is_(False), EditVerdictRow.reason == "")
+        ).one()
