@@ -71,6 +71,9 @@ class WatchSettings(Section):
     stability_h: float | None = Field(default=None, ge=0)
     """How long a change must stand, for all properties; without it, each property's own time."""
     corroborated_h: float = Field(default=24.0, ge=0)
+    properties: tuple[str, ...] = ()
+    """Properties whose changes become proposals; empty means the whole catalogue. Those left out
+    still corroborate."""
 
 
 class ModelSettings(Section):

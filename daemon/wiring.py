@@ -28,6 +28,7 @@ from daemon.errors import ConfigError
 from daemon.known_facts import KnownFacts, WorldNeighbours
 from daemon.services import Services
 from daemon.store.evidence import SqlEvidenceStore
+from knowledge.properties import WATCHED
 from knowledge.world import World
 
 REQUESTS_PER_MINUTE = 200
@@ -61,6 +62,7 @@ async def agents(services: Services) -> AsyncIterator[Agents]:
             WatchSettings(
                 stability_h=watch.stability_h,
                 corroborated_h=watch.corroborated_h,
+                properties=watch.properties or WATCHED,
                 batch=settings.wikidata.batch_items,
             ),
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -118,9 +119,17 @@ def is_free(port: int) -> bool:
     return True
 
 
-def settings_text(options: DemoOptions, wikidata_url: str, *, approvals: str, gate: str) -> str:
+def settings_text(
+    options: DemoOptions,
+    wikidata_url: str,
+    *,
+    properties: Sequence[str],
+    approvals: str,
+    gate: str,
+) -> str:
     """The TOML of the demo's settings: loopback everywhere, the clock from a file.
 
+    `properties` are those whose changes count; others of the catalogue only corroborate them.
     `approvals` is the path of the review policy, `gate` name or path of the gate's.
     """
     size = options.size
@@ -132,6 +141,8 @@ def settings_text(options: DemoOptions, wikidata_url: str, *, approvals: str, ga
         f'sparql_url = "{wikidata_url}/sparql"',
         f'wikipedia_url = "{wikidata_url}/wikipedia/w/api.php"',
         'contact = "demo@localhost"',
+        "[watch]",
+        f"properties = [{', '.join(map(_quoted, properties))}]",
         "[model]",
         f'recipe = "{options.chosen_recipe}"',
         "[review]",

@@ -102,7 +102,7 @@ class _Demo:
         self._say_hello(scenario)
         if not self.options.clock_file.exists():
             self.clock.set(scenario.start)
-        settings = self._settings(self._start_wikidata())
+        settings = self._settings(self._start_wikidata(), scenario)
         self._log_to_file(settings)
         async with Almanac.open(settings) as almanac:
             self._start_gateway()
@@ -134,9 +134,14 @@ class _Demo:
             stage.note = url
         return url
 
-    def _settings(self, wikidata_url: str) -> Settings:
-        policy = str(POLICIES / "mini.toml") if self.options.mini else "demo"
-        text = settings_text(self.options, wikidata_url, approvals=str(APPROVALS), gate=policy)
+    def _settings(self, wikidata_url: str, scenario: Scenario) -> Settings:
+        text = settings_text(
+            self.options,
+            wikidata_url,
+            properties=self._properties(scenario),
+            approvals=str(APPROVALS),
+            gate=str(POLICIES / "mini.toml") if self.options.mini else "demo",
+        )
         self.options.settings_file.write_text(text, encoding="utf-8")
         return config.load(self.options.settings_file).settings
 
@@ -173,7 +178,7 @@ class _Demo:
         weeks = Weeks(almanac, scenario, self.clock, self.size.step_h)
         with self.narrator.stage("watch list", "Reading the watch list and its items") as stage:
             if not almanac.services.watch.list():
-                await discover(almanac, self._properties(scenario))
+                await discover(almanac, almanac.settings.watch.properties)
             await weeks.work_off(stage)
             stage.note = f"{len(almanac.services.watch.list())} items"
         async with listening(almanac):

@@ -112,11 +112,18 @@ def test_a_home_remembers_its_demo_and_keeps_its_port(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mini", [False, True])
 def test_the_settings_file_is_one_that_almanac_accepts(tmp_path: Path, mini: bool) -> None:
     options = DemoOptions(home=tmp_path, mini=mini)
-    text = settings_text(options, "http://127.0.0.1:1", approvals="/a/b.toml", gate="demo")
+    text = settings_text(
+        options,
+        "http://127.0.0.1:1",
+        properties=["P6", "P35"],
+        approvals="/a/b.toml",
+        gate="demo",
+    )
     options.settings_file.write_text(text)
     settings = config.load(options.settings_file).settings
     settings.require_contact()
     assert settings.wikidata.is_loopback
+    assert settings.watch.properties == ("P6", "P35")
     assert settings.release.size == (MINI if mini else FULL).edits_per_release
     assert settings.clock.path == options.clock_file.resolve()
     assert tomllib.loads(text)["model"]["recipe"] == ("mini" if mini else "embedded")
