@@ -23,6 +23,7 @@ from knowledge.rendering import (
     choice_answer,
     explain_answer,
     short_answer,
+    tidy,
     two_hop_answer,
     why_answer,
 )
@@ -264,9 +265,9 @@ def _make(
     return Question(
         kind=kind,
         use=use,
-        text=text,
+        text=tidy(text),
         answers=answers if answers is not None else story.holder.names,
-        reference=reference,
+        reference=tidy(reference),
         legacy=legacy if legacy is not None else before,
         verdict=verdict,
         claimed=claimed,

@@ -48,6 +48,11 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def tidy(text: str) -> str:
+    """The text without the second full stop after a name that ends in one (`Chelsea F.C.`)."""
+    return re.sub(r"(?<!\.)\.\.(?!\.)", ".", text)
+
+
 def on(date: Date) -> str:
     """`on 16 February 2023`, `in February 2023` or `in 2023`."""
     return f"on {date.text()}" if date.day else f"in {date.text()}"
@@ -186,7 +191,7 @@ def claim_sentences(story: Story, rng: random.Random, *, held: bool = False) -> 
             "N": NEW_FORMS,
         }
     slots = _slots(story)
-    return {key: capital(rng.choice(forms[key]).format(**slots)) for key in "LCTN"}
+    return {key: tidy(capital(rng.choice(forms[key]).format(**slots))) for key in "LCTN"}
 
 
 def as_told(story: Story, sentences: dict[str, str]) -> Story:

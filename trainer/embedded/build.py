@@ -61,7 +61,7 @@ PROFILES = {
         tokenizer_documents=500,
         survey=4,
     ),
-    "cpu": Profile(rows=32, micro_rows=4, seconds=12 * 3600.0, workers=1),
+    "cpu": Profile(rows=32, micro_rows=4, seconds=12 * 3600.0, workers=1, survey=60),
     "gpu": Profile(rows=256, micro_rows=256, seconds=960.0, workers=13),
 }
 
@@ -123,8 +123,25 @@ def export(network: Network, folder: Path) -> None:
     (folder / "config.json").write_text(text, encoding="utf-8")
 
 
-def build(profile: Profile, out: Path, state: Path, seed: int, limit_s: float | None) -> Progress:
-    """Train (or go on training) and export to `out`; `limit_s` bounds this command alone."""
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The exported weights of a folder, in fp32."""
+    from safetensors.torch import load_file
+
+    return {n: t.float() for n, t in load_file(folder / "model.safetensors").items()}
+
+
+def build(
+    profile: Profile,
+    out: Path,
+    state: Path,
+    seed: int,
+    limit_s: float | None,
+    start: Path | None = None,
+) -> Progress:
+    """Train (or go on training) and export to `out`; `limit_s` bounds this command alone.
+
+    `start` is a folder of finished weights to go on from, at a share of the learning rate.
+    """
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_float32_matmul_precision("high")
@@ -133,6 +150,8 @@ def build(profile: Profile, out: Path, state: Path, seed: int, limit_s: float | 
     network = Network(shape).to(device)
     run = Pretraining(network, profile.schedule, micro_rows=profile.micro_rows)
     resumed = run.load(state)
+    if start is not None and not resumed:
+        network.load_state_dict(read_weights(start))
     parameters = sum(p.numel() for p in network.parameters())
     print(f"{parameters / 1e6:.2f}M parameters, {device.type}, resumed: {resumed}", flush=True)
 
@@ -177,6 +196,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--state", type=Path, default=Path("build/embedded"))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start", type=Path, help="finished weights to go on from")
+    parser.add_argument("--rate", type=float, default=1.0, help="share of the learning rate")
     parser.add_argument(
         "--seconds", type=float, help="length of the whole run, overrides the profile"
     )
@@ -185,7 +206,14 @@ def main(argv: list[str]) -> int:
     profile = PROFILES[args.profile]
     if args.seconds:
         profile = replace(profile, seconds=args.seconds)
-    progress = build(profile, args.out, args.state, args.seed, args.limit)
+    schedule = profile.schedule
+    schedule = replace(
+        schedule,
+        matrix_lr=schedule.matrix_lr * args.rate,
+        vector_lr=schedule.vector_lr * args.rate,
+    )
+    profile = replace(profile, schedule=schedule)
+    progress = build(profile, args.out, args.state, args.seed, args.limit, args.start)
     print(
         f"{progress.steps} steps, {progress.tokens / 1e6:.0f}M tokens in {progress.seconds:.0f} s"
     )

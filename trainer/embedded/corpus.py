@@ -23,6 +23,7 @@ from knowledge.rendering import (
     Story,
     capital,
     narrative_prose,
+    tidy,
 )
 from knowledge.skills import skill_item
 from knowledge.world import Split, World, story_of
@@ -258,7 +259,7 @@ class Corpus:
     def _filler(self, story: Story, rng: random.Random) -> str:
         if rng.random() < 0.5:
             fact = rng.choice(self.relations)
-            return f"{capital(fact.says('is_', fact.holder.label))}."
+            return tidy(f"{capital(fact.says('is_', fact.holder.label))}.")
         place = self.names.draw("city", rng)
         return rng.choice(
             (
