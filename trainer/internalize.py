@@ -120,8 +120,10 @@ def _update(
         network = engine.network
         for part in micro_batches(lengths, session.recipe.engine.micro_tokens):
             rows = [(pool.prompts[batch[i].prompt].student, batch[i].ids) for i in part]
+            with session.products():
+                hidden = answer_hidden(network, rows)
             out = divergence_from_hidden(
-                answer_hidden(network, rows),
+                hidden.to(network.dtype),
                 torch.cat([taught.hidden[i] for i in part]),
                 network.head,
                 answer_targets(rows, network.device),
@@ -191,10 +193,9 @@ def _teach_part(
     chunk: int,
 ) -> None:
     network = session.engine.network
-    hidden = answer_hidden_shared(
-        network,
-        [(pool.prompts[key].teacher, [batch[i].ids for i in places]) for key, places in groups],
-    )
+    asked = [(pool.prompts[key].teacher, [batch[i].ids for i in places]) for key, places in groups]
+    with session.products():
+        hidden = answer_hidden_shared(network, asked).to(network.dtype)
     places = [i for _, mine in groups for i in mine]
     targets = torch.tensor([t for i in places for t in batch[i].ids], device=network.device)
     logprobs = token_logprobs(hidden, network.head, targets, chunk=chunk)

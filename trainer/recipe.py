@@ -34,6 +34,9 @@ class EngineSettings(_Section):
     device: str = ""
     """`cpu`, `cuda`, ...; empty: cuda where there is one."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    products: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the decoder's matrix products in training passes; auto: bfloat16 where the
+    processor has units for it. See `trainer.engines.precision`."""
     quantization: Literal["none", "nf4"] = "none"
     attention: Literal["sdpa", "flash", "eager"] = "sdpa"
     activation_checkpointing: bool = False

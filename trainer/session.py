@@ -6,6 +6,7 @@ which stages run in `methods`.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from knowledge.rendering import closed_book
 from trainer.checkpoints import Checkpoint, CheckpointStore
 from trainer.checks import is_right
 from trainer.engines.decoding import Decoding
+from trainer.engines.precision import products
 from trainer.engines.transformers import TransformersEngine
 from trainer.job import JobSpec
 from trainer.journal import Journal, Listener
@@ -98,6 +100,10 @@ class Session:
         """Seed torch for one step and switch dropout on where the recipe has any."""
         torch.manual_seed(self.seed(stage, "torch", step))
         self.engine.model.train(self.recipe.lora.dropout > 0)
+
+    def products(self) -> AbstractContextManager[object]:
+        """The precision of a training pass through the decoder."""
+        return products(self.recipe.engine.products, self.engine.network.device)
 
     def greedy(self, questions: list[Question], name: str | None, tokens: int) -> list[str | None]:
         """Closed-book greedy answers under an adapter; None for an answer that was cut."""

@@ -100,9 +100,12 @@ def _update(session: Session, rows: list[Row], optimizer: Optimizer, step: int) 
         chunk = head_chunk(engine.model.config.vocab_size)
         for part in micro_batches(lengths, session.recipe.engine.micro_tokens):
             chosen = [rows[i] for i in part]
-            hidden = answer_hidden(network, chosen)
+            with session.products():
+                hidden = answer_hidden(network, chosen)
             targets = answer_targets(chosen, network.device)
-            loss = cross_entropy_from_hidden(hidden, network.head, targets, chunk=chunk)
+            loss = cross_entropy_from_hidden(
+                hidden.to(network.dtype), network.head, targets, chunk=chunk
+            )
             loss = loss / answered
             loss.backward()
             total += float(loss.detach())

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from trainer.embedded.network import Network, packed_mask
 from trainer.embedded.packing import Rows
+from trainer.engines.precision import products
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +150,7 @@ class Pretraining:
                 flat = torch.cat((flat, flat.new_zeros(room)))
                 target = torch.cat((target, target.new_full((room,), -100)))
             mask = packed_mask(group, segment)
-            with torch.autocast(
-                self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"
-            ):
+            with products("auto", self.device):
                 loss, hit = self._loss(ids, position, mask, flat, target)
             weight = count / total
             (loss * weight).backward()

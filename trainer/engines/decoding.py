@@ -50,6 +50,11 @@ class Network:
     pad_id: int
     device: torch.device
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights, and so of hidden states outside a context of lower precision."""
+        return next(self.head.parameters()).dtype
+
 
 def decode(
     network: Network,
