@@ -36,7 +36,7 @@ class DirtyMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The last accepted state of an item. `entity` is canonical entity JSON, None before the first look."""
+    """The last accepted state of an item; `entity` is its JSON, None before the first look."""
 
     item: str
     revision: int
@@ -52,7 +52,7 @@ class EditVerdict:
     time: dt.datetime
     user: str
     kind: str
-    """A `ChangeKind` value, or `label`, `reference`, `unwatched`, `redirect`, ... for other edits."""
+    """A `ChangeKind` value, or `label`, `reference`, `unwatched`, ... for other edits."""
     kept: bool
     """True when the edit took part in a world change that goes on; noise is never kept."""
     reason: str
@@ -91,8 +91,9 @@ class Dismissal:
 class ItemOutcome:
     """The result of one look at one item, committed as one transaction.
 
-    `status` is `changed`, `unchanged` or `unknown`; with `unknown` nothing but `reason` is used, the base
-    stays and the item stays dirty. `base` is the new base (same entity when only the revision moved).
+    `status` is `changed`, `unchanged` or `unknown`; with `unknown` nothing but `reason` is used,
+    the base stays and the item stays dirty. `base` is the new base (the same entity when only the
+    revision moved).
     `redirect_to` re-keys the watch to the merge target.
     """
 
@@ -118,8 +119,8 @@ class WatchLedger(Protocol):
     async def mark(self, marks: Sequence[DirtyMark], cursor: Cursor | None = None) -> int:
         """Store marks of watched items and the cursor in one transaction; the number newly dirty.
 
-        Marks whose revision is at or below the item's base revision, and marks of items that are not
-        watched, are ignored (the cursor still moves)."""
+        Marks at or below the item's base revision, and marks of items that are not watched, are
+        ignored (the cursor still moves)."""
         ...
 
     async def watched(self) -> dict[str, int]:
