@@ -1,16 +1,19 @@
 """The demo's folder: held by one demo at a time, and emptied only when it is a demo's.
 
-Owns the lock and the clearing; what lies in the folder belongs to the modules that write it.
+Owns the lock, the clearing, and that only the folder's own settings count; what lies in the folder
+belongs to the modules that write it.
 """
 
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from daemon.config import ENV_PREFIX
 from daemon.demo.children import Children
 from daemon.demo.errors import DemoError
 from daemon.demo.options import REQUEST_FILE, DemoOptions
@@ -20,7 +23,12 @@ from daemon.demo.options import REQUEST_FILE, DemoOptions
 def held(options: DemoOptions) -> Iterator[None]:
     """Hold the demo's folder: one demo at a time, nothing left over from a killed one."""
     home = options.home
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoError(
+            f"{home} cannot be the demo's folder: {error.strerror}; name another --home"
+        ) from None
     with (home.parent / f".{home.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -32,6 +40,19 @@ def held(options: DemoOptions) -> Iterator[None]:
         if options.fresh:
             clear(home)
         yield
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Without the user's `ALMANAC_*` variables, here and in every process that is started inside:
+    they are meant for the user's own Almanac, whose database the demo must never touch."""
+    theirs = {name: os.environ[name] for name in os.environ if name.upper().startswith(ENV_PREFIX)}
+    for name in theirs:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(theirs)
 
 
 def clear(home: Path) -> None:

@@ -21,7 +21,7 @@ from daemon.config import Settings
 from daemon.demo import closing, releasing, summary
 from daemon.demo.asking import Asker
 from daemon.demo.children import Children, free_port
-from daemon.demo.home import held
+from daemon.demo.home import held, own_settings
 from daemon.demo.notes import Notes
 from daemon.demo.options import DEFAULT_HOME, DEFAULT_SEED, DemoOptions, remember, settings_text
 from daemon.demo.progress import Narrator, console
@@ -57,7 +57,7 @@ def run_demo(options: DemoOptions) -> int:
     2 when it could not go on, 130 when it was interrupted."""
     out = console()
     try:
-        with held(options):
+        with own_settings(), held(options):
             return asyncio.run(_Demo(options, Narrator(out)).play())
     except AlmanacError as error:
         out.print(f"demo: {error}", style="red", markup=False, highlight=False)

@@ -18,7 +18,7 @@ from rich.console import Console
 from daemon import config
 from daemon.demo.children import Children, free_port
 from daemon.demo.errors import DemoError
-from daemon.demo.home import clear, held
+from daemon.demo.home import clear, held, own_settings
 from daemon.demo.notes import Notes
 from daemon.demo.options import FULL, MINI, DemoOptions, remember, settings_text
 from daemon.demo.progress import Narrator
@@ -149,6 +149,42 @@ def test_two_demos_do_not_share_a_home(tmp_path: Path) -> None:
     with held(options):
         with pytest.raises(DemoError, match="another demo runs"), held(options):
             pass
+
+
+def test_a_home_that_is_a_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("x")
+    for home in (path, path / "below"):
+        with (
+            pytest.raises(DemoError, match="cannot be the demo's folder"),
+            held(DemoOptions(home=home)),
+        ):
+            pass
+
+
+def test_the_demo_does_not_obey_the_users_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALMANAC_DATABASE__URL", "sqlite:////the/users/own.db")
+    monkeypatch.setenv("ALMANAC_CONFIG", "/the/users/own.toml")
+    options = DemoOptions(home=tmp_path)
+    text = settings_text(
+        options, "http://127.0.0.1:1", properties=["P6"], approvals="/a.toml", gate="demo"
+    )
+    options.settings_file.write_text(text)
+    script = tmp_path / "tell.py"
+    script.write_text("import os; print([n for n in os.environ if n.startswith('ALMANAC_')])")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    children = Children(tmp_path)
+    with own_settings():
+        settings = config.load(options.settings_file).settings
+        children.start("tell", "tell", [])
+        with pytest.raises(DemoError, match=r"ended with status 0: \[\] "):
+            children.wait_for("tell", lambda: False)
+    children.stop_all()
+    assert settings.database.url is None
+    assert settings.home == tmp_path.resolve()
+    assert os.environ["ALMANAC_CONFIG"] == "/the/users/own.toml"
 
 
 def test_notes_survive_and_a_broken_file_is_an_empty_one(tmp_path: Path) -> None:
