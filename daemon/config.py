@@ -29,7 +29,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from agents.wikidata.contact import names_contact
 from daemon.errors import ConfigError
+from daemon.preconditions import check_model
 
 DEFAULT_FILE = Path("almanac.toml")
 ENV_PREFIX = "ALMANAC_"
@@ -215,21 +217,20 @@ class Settings(BaseSettings):
         return self.home / "jobs"
 
     def require_contact(self) -> None:
-        """Raises ConfigError when the real Wikidata would be asked without a contact."""
-        if not self.wikidata.contact and not self.wikidata.is_loopback:
-            raise ConfigError(
-                "wikidata.contact is empty, and Wikimedia refuses clients that do not say who runs "
-                "them; set it to a mail address or a page: --set wikidata.contact=me@example.org"
-            )
+        """Raises ConfigError when the real Wikidata would be asked without a contact that it
+        accepts."""
+        contact = self.wikidata.contact
+        if names_contact(contact) or self.wikidata.is_loopback:
+            return
+        what = f"is {contact!r}, no mail address and no URL" if contact else "is empty"
+        raise ConfigError(
+            f"wikidata.contact {what}, and Wikimedia refuses clients that do not say who runs "
+            "them; set it to a mail address or a page: --set wikidata.contact=me@example.org"
+        )
 
     def require_base_model(self) -> None:
-        """Raises ConfigError when the base model's folder cannot be read."""
-        folder = self.model.base
-        if not (folder / "config.json").is_file():
-            raise ConfigError(
-                f"model.base is {folder}, which holds no config.json that can be read; "
-                "point it at the folder of a transformers model"
-            )
+        """Raises ConfigError when the base model's folder holds no model that can be read."""
+        check_model(self.model.base)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,7 +400,10 @@ def _sources(settings: Settings, origin: Mapping[str, str]) -> tuple[SettingSour
 
 
 def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # malformed; told where it matters
+        return False
     if host == "localhost":
         return True
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import json
-import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ import httpx
 import stamina
 
 from agents.errors import Retryable
+from agents.wikidata.contact import names_contact
 from agents.wikidata.entity import EntityDoc, parse_entity
 from agents.wikidata.errors import (
     BrokenAnswer,
@@ -34,7 +34,6 @@ from agents.wikidata.limiter import Limiter
 
 BATCH = 50
 """Titles or ids a request, by Wikidata's limit."""
-_CONTACT = re.compile(r"https?://\S+|[^\s@()]+@[^\s@()]+\.[^\s@()]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ def check_user_agent(user_agent: str, url: str) -> str:
     Raises NoContact."""
     if not user_agent.strip():
         raise NoContact("the User-Agent is empty: set it to `name/version (url; e-mail)`")
-    if not is_loopback(url) and not _CONTACT.search(user_agent):
+    if not is_loopback(url) and not names_contact(user_agent):
         raise NoContact(
             f"the User-Agent {user_agent!r} names no contact, and {httpx.URL(url).host} refuses "
             "such clients: set it to `name/version (url; e-mail)`"

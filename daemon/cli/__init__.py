@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from agents.errors import AgentError
 from daemon.cli import registry, release, review, service, watch
 from daemon.cli.context import app, console_error
 from daemon.errors import AlmanacError, ConfigError, NewerDatabaseError
@@ -26,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; always ends with SystemExit."""
     try:
         app(args=list(arguments) if arguments is not None else None)
+    except AgentError as error:
+        console_error(str(error))
+        sys.exit(1)
     except AlmanacError as error:
         console_error(str(error))
         sys.exit(2 if isinstance(error, (ConfigError, NewerDatabaseError)) else 1)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from daemon import preconditions
 from daemon.config import Settings
 from daemon.errors import AlmanacError, BlobError, ConfigError
 from daemon.jobs.evaluation_job import gate_policy
@@ -29,6 +30,10 @@ def run_checks(settings: Settings) -> list[Check]:
     checks = [
         _check("contact", lambda: _contact(settings)),
         _check("base model", lambda: _base(settings)),
+        _check("recipe", lambda: _recipe(settings)),
+        _check("addresses", lambda: _addresses(settings)),
+        _check("drafter", lambda: _drafter(settings)),
+        _check("properties", lambda: _properties(settings)),
         _check("review policy", lambda: f"policy {policy.load(settings.review.policy).name}"),
         _check("gate policy", lambda: f"policy {gate_policy(settings.gate.policy).name}"),
         _check("disk", lambda: _disk(settings)),
@@ -61,6 +66,27 @@ def _contact(settings: Settings) -> str:
 def _base(settings: Settings) -> str:
     settings.require_base_model()
     return str(settings.model.base)
+
+
+def _recipe(settings: Settings) -> str:
+    preconditions.check_recipe(settings.model.recipe)
+    return settings.model.recipe
+
+
+def _addresses(settings: Settings) -> str:
+    preconditions.check_urls(settings)
+    return "every URL is one"
+
+
+def _drafter(settings: Settings) -> str:
+    preconditions.check_drafter(settings)
+    return settings.drafter.kind.value
+
+
+def _properties(settings: Settings) -> str:
+    preconditions.check_properties(settings)
+    number = len(settings.watch.properties)
+    return f"{number} are proposed" if number else "the whole catalogue"
 
 
 def _disk(settings: Settings) -> str:

@@ -9,6 +9,7 @@ import dataclasses
 import datetime as dt
 import getpass
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from rich.table import Table
 
 from daemon import config
 from daemon.config import Loaded, Settings
+from daemon.errors import ConfigError
 from daemon.services import Services
 from knowledge import codec
 
@@ -42,6 +44,7 @@ class _Root:
 
 
 _root = _Root()
+_PLAIN_WIDTH = 200
 
 
 @app.callback()
@@ -66,6 +69,13 @@ def settings() -> Settings:
     return loaded().settings
 
 
+def refuse_root_options(command: str, why: str) -> None:
+    """Raises ConfigError when `--config` or `--set` was given to a command that ignores them."""
+    given = [n for n, v in (("--config", _root.config), ("--set", _root.flags)) if v]
+    if given:
+        raise ConfigError(f"`almanac {command}` takes no {' or '.join(given)}: {why}")
+
+
 @contextmanager
 def services() -> Iterator[Services]:
     """The services over the configured database, closed afterwards."""
@@ -84,7 +94,11 @@ ME = default_actor()
 
 
 def console() -> Console:
-    return Console(highlight=False)
+    """Standard output; without a terminal so wide that nothing is cut."""
+    made = Console(highlight=False)
+    if made.is_terminal or "COLUMNS" in os.environ:
+        return made
+    return Console(highlight=False, width=_PLAIN_WIDTH)
 
 
 def console_error(message: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
+from daemon import preconditions
 from daemon.cli import context
 from daemon.errors import AlmanacError, Retryable
 
@@ -22,8 +24,7 @@ def up() -> None:
 
     settings = context.settings()
     log.set_up(settings.log)
-    settings.require_contact()
-    settings.require_base_model()
+    preconditions.check_all(settings)
     from daemon.app import up as run  # after what is quick to check: this loads langgraph
 
     run(settings)
@@ -35,6 +36,7 @@ def up() -> None:
 )
 def demo(arguments: typer.Context) -> None:
     """The whole loop on a local Wikidata, offline (see `almanac demo --help`)."""
+    context.refuse_root_options("demo", "it has settings of its own")
     # The demo stands beside the command line and is entered by name.
     status = importlib.import_module("daemon.demo.run").main(arguments.args)
     raise typer.Exit(status or 0)
@@ -128,7 +130,8 @@ def config_show(json: context.Json = False) -> None:
     )
 
 
-def _post(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def _post(body: dict[str, Any]) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """The answer, and its headers by names of any case."""
     import httpx
 
     from daemon.serving.process import announced_url
@@ -139,8 +142,8 @@ def _post(body: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         response = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=_ASK_TIMEOUT_S)
         data = response.json()
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         raise Retryable(f"no gateway answers at {url}; `almanac up` starts one") from None
     if response.status_code != 200:
         raise AlmanacError(f"the gateway refused: {data.get('error', {}).get('message', data)}")
-    return data, dict(response.headers.items())
+    return data, response.headers

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from agents.errors import AgentError
 from daemon import config, log
 from daemon.app import Almanac
 from daemon.clock import FileClock
@@ -30,6 +31,7 @@ from daemon.demo.rolling import roll
 from daemon.demo.watching import Weeks, discover, listening, watch_on
 from daemon.demo.wikidata.scenario import Scenario, build_scenario
 from daemon.errors import AlmanacError
+from daemon.preconditions import check_recipe
 from daemon.registry.releases import Release
 from daemon.services import Services
 from daemon.serving.process import ANNOUNCEMENT, announced_url
@@ -57,9 +59,10 @@ def run_demo(options: DemoOptions) -> int:
     2 when it could not go on, 130 when it was interrupted."""
     out = console()
     try:
+        check_recipe(options.chosen_recipe)
         with own_settings(), held(options):
             return asyncio.run(_Demo(options, Narrator(out)).play())
-    except AlmanacError as error:
+    except (AlmanacError, AgentError) as error:
         out.print(f"demo: {error}", style="red", markup=False, highlight=False)
         return 2
     except KeyboardInterrupt:
