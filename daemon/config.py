@@ -325,6 +325,10 @@ def _read_flags(flags: Sequence[str]) -> dict[str, Any]:
         *path, last = key.strip().split(".")
         for part in path:
             node = node.setdefault(part, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"--set {flag!r}: another --set gives {part!r} a value already")
+        if isinstance(node.get(last), dict) and not isinstance(value, dict):
+            raise ConfigError(f"--set {flag!r}: another --set names settings below it")
         node[last] = value
     return layer
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli import context
-from daemon.errors import Conflict
+from daemon.errors import ConfigError, Conflict, NotFound
 from daemon.registry.service import Move
 
 app = typer.Typer(help="Versions of the model.", no_args_is_help=True)
@@ -88,7 +88,10 @@ def verify(
 def history(alias: Alias = None, json: context.Json = False) -> None:
     """Every move of the alias, oldest first."""
     with context.services() as services:
-        moves = services.registry.history(alias or services.settings.gateway.alias)
+        served = services.settings.gateway.alias
+        moves = services.registry.history(alias or served)
+    if not moves and alias not in (None, served):
+        raise NotFound(f"no alias is called {alias!r}: it was never moved; production's: {served}")
     if json:
         context.print_json(moves)
         return
@@ -123,6 +126,7 @@ def promote(
     json: context.Json = False,
 ) -> None:
     """Put a version into production. The gate must have passed it."""
+    _need(reason)
     with context.services() as services:
         move = services.registry.promote(
             alias or services.settings.gateway.alias,
@@ -146,11 +150,17 @@ def rollback(
     json: context.Json = False,
 ) -> None:
     """Put the version before back into production, or an earlier one."""
+    _need(reason)
     with context.services() as services:
         move = services.registry.rollback(
             alias or services.settings.gateway.alias, to, actor=actor, reason=reason
         )
     _told(move, json)
+
+
+def _need(reason: str) -> None:
+    if not reason.strip():
+        raise ConfigError("--reason is empty; say why, it stands in the history for good")
 
 
 def _told(move: Move, json: bool) -> None:

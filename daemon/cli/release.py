@@ -64,10 +64,13 @@ def create(
     with context.services() as services:
         at_most = services.settings.release.max
         release = services.releases.create(actor=actor, reason=reason, at_most=at_most)
-    if json:
+    nothing = "no approved edits wait: nothing was frozen"
+    if json and release is None:
+        context.print_json({"release": None, "reason": nothing})
+    elif json:
         context.print_json(release)
     elif release is None:
-        context.say("no approved edits wait: nothing was frozen")
+        context.say(nothing)
     else:
         context.say(f"release {release.id}: {release.edits} edits are frozen")
     if release is None:
@@ -79,11 +82,15 @@ def discard(
     release: Id,
     reason: Annotated[str, typer.Option(help="Why.")],
     actor: context.Actor = context.ME,
+    json: context.Json = False,
 ) -> None:
     """Give a release up; its edits wait for the next one."""
     with context.services() as services:
         services.releases.discard(release, actor=actor, reason=reason)
-    context.say(f"release {release} is discarded; its edits are approved and wait")
+    if json:
+        context.print_json({"discarded": release})
+    else:
+        context.say(f"release {release} is discarded; its edits are approved and wait")
 
 
 def _criterion(row: dict[str, object]) -> tuple[object, ...]:

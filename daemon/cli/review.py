@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli import context
+from daemon.errors import Conflict
 from daemon.review.service import Detail, Item
 from daemon.store.states import ChangeState
 from knowledge.properties import CATALOGUE
@@ -72,12 +73,25 @@ def approve(
             chosen = [(change, digest)]
         else:
             raise typer.BadParameter("name a change and the digest of its draft, or use --clean")
+        approved: list[int] = []
+        refused: dict[int, str] = {}
         for number, read in chosen:
-            services.review.approve(number, read, actor=actor, reason=reason)
+            try:
+                services.review.approve(number, read, actor=actor, reason=reason)
+                approved.append(number)
+            except Conflict as error:
+                if not clean:
+                    raise
+                refused[number] = str(error)  # somebody was first; the others still stand
     if json:
-        context.print_json({"approved": [number for number, _ in chosen]})
+        told = {"approved": approved}
+        context.print_json({**told, "refused": refused} if refused else told)
     else:
-        context.say(f"approved: {', '.join(str(n) for n, _ in chosen) or 'nothing'}")
+        context.say(f"approved: {', '.join(map(str, approved)) or 'nothing'}")
+        for number, why in refused.items():
+            context.console_error(f"not approved: {number}: {why}")
+    if refused:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -85,27 +99,36 @@ def reject(
     change: Id,
     reason: Annotated[str, typer.Option(help="What is wrong with the proposal.")],
     actor: context.Actor = context.ME,
+    json: context.Json = False,
 ) -> None:
     """Reject a proposal."""
     with context.services() as services:
         services.review.reject(change, actor=actor, reason=reason)
-    context.say(f"rejected: {change}")
+    _told({"rejected": change}, f"rejected: {change}", json)
 
 
 @app.command()
-def undo(change: Id, actor: context.Actor = context.ME) -> None:
+def undo(change: Id, actor: context.Actor = context.ME, json: context.Json = False) -> None:
     """Take a decision back, until the edit is frozen into a release."""
     with context.services() as services:
         services.review.undo(change, actor=actor)
-    context.say(f"back in the queue: {change}")
+    _told({"undone": change}, f"back in the queue: {change}", json)
 
 
 @app.command()
-def claim(change: Id, actor: context.Actor = context.ME) -> None:
+def claim(change: Id, actor: context.Actor = context.ME, json: context.Json = False) -> None:
     """Take a proposal for a while, so that nobody else decides it."""
     with context.services() as services:
         until = services.review.claim(change, actor=actor)
-    context.say(f"{change} is yours until {context.utc(until)} UTC")
+    data = {"claimed": change, "until": until}
+    _told(data, f"{change} is yours until {context.utc(until)} UTC", json)
+
+
+def _told(data: dict[str, object], text: str, json: bool) -> None:
+    if json:
+        context.print_json(data)
+    else:
+        context.say(text)
 
 
 def _label(item: Item) -> str:

@@ -60,6 +60,7 @@ class DemoOptions:
     recipe: str | None = None
     keep: bool = False
     fresh: bool = False
+    json: bool = False
 
     @property
     def size(self) -> Size:

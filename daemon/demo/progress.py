@@ -26,10 +26,10 @@ PLAIN_EVERY_S = 5.0
 _PLAIN_WIDTH = 140
 
 
-def console() -> Console:
-    """Standard output; wide enough for the tables when it is no terminal."""
-    made = Console()
-    return made if made.is_terminal else Console(width=_PLAIN_WIDTH)
+def console(*, stderr: bool = False) -> Console:
+    """Standard output or error; wide enough for the tables when it is no terminal."""
+    made = Console(stderr=stderr)
+    return made if made.is_terminal else Console(stderr=stderr, width=_PLAIN_WIDTH)
 
 
 class Stage:

@@ -51,19 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--recipe", default=None, help="of the training; `none` trains nothing")
     parser.add_argument("--keep", action="store_true", help="leave the gateway answering")
     parser.add_argument("--fresh", action="store_true", help="start over")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as JSON; the tale goes to stderr"
+    )
     return run_demo(DemoOptions(**vars(parser.parse_args(arguments))))
 
 
 def run_demo(options: DemoOptions) -> int:
     """Run or continue the demo; 0 when everything that it shows holds, 1 when something does not,
     2 when it could not go on, 130 when it was interrupted."""
-    out = console()
+    out = console(stderr=options.json)
     try:
         check_recipe(options.chosen_recipe)
         with own_settings(), held(options):
             return asyncio.run(_Demo(options, Narrator(out)).play())
     except (AlmanacError, AgentError) as error:
-        out.print(f"demo: {error}", style="red", markup=False, highlight=False)
+        told = console(stderr=True)
+        told.print(f"demo: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         out.print("demo: stopped; the next start goes on from here")
@@ -241,6 +245,8 @@ class _Demo:
 
     def _curtain(self, result: DemoResult, kept_url: str | None) -> int:
         summary.show(self.narrator.out, result)
+        if self.options.json:
+            print((self.home / closing.RESULT_FILE).read_text(encoding="utf-8").rstrip())
         if (self.home / "report.html").exists():
             self.narrator.say(f"Report: {self.home / 'report.html'}")
         for failure in result.failures:

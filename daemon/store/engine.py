@@ -17,8 +17,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session
 
 from daemon.errors import ConfigError, NewerDatabaseError
@@ -35,20 +35,22 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Connects lazily. Raises ConfigError for a URL that is none."""
-        try:
-            parsed = make_url(url)
-        except ArgumentError:
-            raise ConfigError(
-                "database.url is no SQLAlchemy URL, e.g. sqlite:///almanac.db"
-            ) from None
+        parsed = _parse(url)
         self.url = url
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(parsed.database).parent)
         arguments = {"timeout": BUSY_TIMEOUT_S} if self.is_sqlite else {}
-        self._engine: Engine = create_engine(
-            url, connect_args=arguments, pool_pre_ping=not self.is_sqlite
-        )
+        try:
+            self._engine: Engine = create_engine(
+                url, connect_args=arguments, pool_pre_ping=not self.is_sqlite
+            )
+        except ArgumentError as error:  # an unknown dialect, or options that it does not take
+            raise ConfigError(f"database.url cannot be used: {error}") from None
+        except ImportError as error:
+            raise ConfigError(
+                f"database.url names {parsed.drivername}, whose driver is not installed: {error}"
+            ) from None
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -60,13 +62,23 @@ class Database:
         database = cls(url)
         try:
             database.migrate()
-        except OperationalError as error:
+        except DatabaseError as error:
             database.close()
-            raise ConfigError(f"the database cannot be opened: {error.orig}") from None
+            if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
+                raise  # a migration that is wrong, not a database that is none
+            raise ConfigError(
+                f"the database {database.shown_url} cannot be opened: {error.orig}; mend or move "
+                "it, or name another with home or database.url"
+            ) from None
         except BaseException:
             database.close()
             raise
         return database
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its password."""
+        return self._engine.url.render_as_string(hide_password=True)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -119,6 +131,22 @@ class Database:
                 )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def _parse(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
+        raise ConfigError("database.url is no SQLAlchemy URL, e.g. sqlite:///almanac.db") from None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the database's folder {folder} cannot be made: {error.strerror}"
+        ) from None
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
