@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 from sqlalchemy import text
 
+from agents.errors import Permanent
 from daemon.cli import main
 from daemon.config import Settings
 from daemon.services import Services
@@ -19,6 +21,8 @@ from daemon.store.engine import Database
 from tests.daemon_support import adapter_folder, approved, change
 
 ROOT = Path(__file__).parents[2]
+CONTACT = ["--set", "wikidata.contact=a@b.c"]
+SIZE_TWICE = ["--set", "release.size=3", "--set", "release.size.x=3", "status"]
 
 
 @pytest.fixture(autouse=True)
@@ -88,11 +92,27 @@ def test_every_command_has_help(call) -> None:
         (["up"], 2, "wikidata.contact is empty"),
         (["--set", "wikidata.contact=a@b.c", "--set", "model.base=/none", "up"], 2, "model.base"),
         (["--set", "gate.policy=soft", "--set", "wikidata.contact=a@b.c", "up"], 2, "'soft'"),
+        (["--set", "wikidata.contact=x", "up"], 2, "wikidata.contact is 'x'"),
+        ([*CONTACT, "--set", "model.recipe=typo", "up"], 2, "there is no recipe 'typo'"),
+        ([*CONTACT, "--set", "drafter.kind=llm", "up"], 2, "drafter.endpoint"),
+        ([*CONTACT, "--set", 'watch.properties=["Q6"]', "up"], 2, "'Q6', which is no property"),
+        ([*CONTACT, "--set", "wikidata.api_url=http://[::1", "up"], 2, "wikidata.api_url is"),
+        (SIZE_TWICE, 2, "gives 'size' a value already"),
+        ([*SIZE_TWICE[2:4], *SIZE_TWICE[:2], "status"], 2, "names settings below it"),
+        (["--set", "database.url=nodb://x", "status"], 2, "database.url cannot be used"),
+        (["--set", "database.url=sqlite:////dev/null/x/a.db", "status"], 2, "cannot be made"),
+        (["--config", "none.toml", "demo"], 2, "`almanac demo` takes no --config"),
+        (["--set", "release.size=3", "demo", "--mini"], 2, "`almanac demo` takes no --set"),
+        (["promote", "0", "--reason", " "], 2, "--reason is empty"),
+        (["registry", "history", "--alias", "typo"], 1, "no alias is called 'typo'"),
         (["review", "show", "99"], 1, "no change 99"),
         (["release", "show", "99"], 1, "no release 99"),
         (["registry", "show", "9"], 1, "no version is called '9'"),
         (["rollback", "--reason", "r"], 1, "nothing to go back to"),
         (["watch", "add", "Paris"], 2, "'Paris' is no item id"),
+        (["watch", "add", "Q0"], 2, "'Q0' is no item id"),
+        (["watch", "add", "Q²"], 2, "'Q²' is no item id"),
+        (["watch", "remove", "Q 1"], 2, "'Q 1' is no item id"),
         (["--set", "gateway.port=9", "ask", "Who?"], 1, "no gateway answers"),
     ],
 )
@@ -110,6 +130,63 @@ def test_a_database_of_a_newer_version_is_told(call, home: Path) -> None:
     database.close()
     code, _, errors = call("status")
     assert code == 2 and "schema 9999" in errors and errors.count("\n") == 1
+
+
+def test_a_database_file_that_is_none_is_told(call, home: Path) -> None:
+    home.mkdir()
+    (home / "almanac.db").write_text("no database, but long enough to be looked at" * 50)
+    code, _, errors = call("status")
+    assert code == 2 and "not a database" in errors and errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--home", "file"], "cannot be the demo's folder"),
+        (["--recipe", "typo", "--json"], "there is no recipe 'typo'"),
+    ],
+)
+def test_a_demo_that_cannot_begin_is_told_in_one_line(
+    call, tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    (tmp_path / "file").write_text("x")
+    code, output, errors = call("demo", *arguments)
+    assert (code, output) == (2, "")
+    assert says in errors and errors.startswith("demo: ") and errors.count("\n") == 1
+
+
+def test_an_error_of_the_agents_is_one_line(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise Permanent("wikidata says no")
+
+    monkeypatch.setattr(Services, "status", fail)
+    assert call("status") == (1, "", "almanac: wikidata says no\n")
+
+
+def test_an_answer_names_its_version(call, httpserver: HTTPServer) -> None:
+    answer = {"choices": [{"message": {"content": "Ann."}}]}
+    httpserver.expect_request("/v1/chat/completions").respond_with_json(
+        answer, headers={"X-Almanac-Version": "2"}
+    )
+    port = f"gateway.port={httpserver.port}"
+    told = data(call("--set", port, "ask", "Who?", "--json")[1])
+    assert told == {"question": "Who?", "answer": "Ann.", "version": "2"}
+
+
+def test_what_is_no_terminal_gets_whole_lines(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    name = "/" + "n" * 100
+    assert name in call("--set", f"review.policy={name}", "config", "show")[1]
+
+
+def test_the_doctor_looks_at_the_settings(call) -> None:
+    wrong = ["model.recipe=typo", "drafter.kind=llm", 'watch.properties=["x"]']
+    wrong += ["wikidata.contact=x", "wikidata.sparql_url=query.wikidata.org"]
+    flags = [part for one in wrong for part in ("--set", one)]
+    code, output, _ = call(*flags, "doctor", "--json")
+    failed = [check["name"] for check in data(output) if not check["ok"]]
+    assert code == 1
+    assert failed == ["contact", "recipe", "addresses", "drafter", "properties"]
 
 
 def test_settings_are_shown_with_their_sources(call) -> None:
@@ -141,9 +218,11 @@ def test_a_review_on_the_command_line(call, services: Services) -> None:
     assert call("review", "approve", "1", "0" * 12)[0] == 1
     assert call("review", "approve", "1")[0] == 2
     assert call("review", "approve", "1", rows[0]["digest"][:12], "--actor", "ann")[0] == 0
-    assert call("review", "undo", "1", "--actor", "ann")[0] == 0
-    assert call("review", "reject", "2", "--reason", "wrong person")[0] == 0
-    assert call("review", "claim", "3", "--actor", "bob")[0] == 0
+    assert data(call("review", "undo", "1", "--actor", "ann", "--json")[1]) == {"undone": 1}
+    rejected = call("review", "reject", "2", "--reason", "wrong person", "--json")
+    assert data(rejected[1]) == {"rejected": 2}
+    claimed = data(call("review", "claim", "3", "--actor", "bob", "--json")[1])
+    assert claimed["claimed"] == 3 and "T" in claimed["until"]
     assert call("review", "approve", "3", rows[2]["digest"], "--actor", "ann")[0] == 1
     assert data(call("review", "approve", "--clean", "--actor", "bob", "--json")[1]) == {
         "approved": [1, 3]
@@ -152,14 +231,29 @@ def test_a_review_on_the_command_line(call, services: Services) -> None:
     assert states == ["approved", "rejected", "approved"]
 
 
+def test_one_conflict_does_not_stop_the_others(call, services: Services) -> None:
+    for number in asyncio.run(approved(services, [change(1), change(2)])):
+        services.review.undo(number, actor="t")
+    services.review.claim(1, actor="bob")
+    code, output, errors = call("review", "approve", "--clean", "--actor", "ann")
+    assert code == 1
+    assert output == "approved: 2\n"
+    assert errors.startswith("almanac: not approved: 1: ")
+    code, output, _ = call("review", "approve", "--clean", "--actor", "ann", "--json")
+    assert code == 1
+    assert data(output)["approved"] == [] and list(data(output)["refused"]) == ["1"]
+
+
 def test_releases_on_the_command_line(call, services: Services) -> None:
-    assert call("release", "create")[0] == 1
+    code, output, _ = call("release", "create", "--json")
+    assert code == 1 and data(output)["release"] is None and "no approved" in data(output)["reason"]
     asyncio.run(approved(services, [change(1), change(2)]))
     assert data(call("release", "create", "--json")[1])["edits"] == 2
     assert call("release", "create")[0] == 1
     assert data(call("release", "list", "--json")[1])[0]["state"] == "frozen"
     assert "Entity 10 -> Entity 11" in call("release", "show", "1")[1]
-    assert call("release", "discard", "1", "--reason", "r")[0] == 0
+    discarded = call("release", "discard", "1", "--reason", "r", "--json")
+    assert data(discarded[1]) == {"discarded": 1}
     assert data(call("release", "show", "1", "--json")[1])["release"]["state"] == "discarded"
 
 

@@ -98,6 +98,9 @@ def test_children_get_the_same_settings(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_contact_is_needed_for_the_real_wikidata_only() -> None:
     with pytest.raises(ConfigError, match=r"wikidata\.contact"):
         load().settings.require_contact()
+    with pytest.raises(ConfigError, match="no mail address and no URL"):
+        load(flags=["wikidata.contact=x"]).settings.require_contact()
+    load(flags=["wikidata.contact=https://example.org/me"]).settings.require_contact()
     load(flags=["wikidata.contact=me@example.org"]).settings.require_contact()
     here = "http://127.0.0.1:1/w/api.php"
     names = ("api_url", "stream_url", "sparql_url", "wikipedia_url")
@@ -107,8 +110,19 @@ def test_a_contact_is_needed_for_the_real_wikidata_only() -> None:
 
 
 def test_an_unreadable_model_folder_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"model\.base"):
-        load(flags=[f"model.base={tmp_path}"]).settings.require_base_model()
+    settings = load(flags=[f"model.base={tmp_path}"]).settings
+    for name, content, says in (
+        ("none", "", r"no config\.json"),
+        ("config.json", "{", r"no config\.json that can be read"),
+        ("config.json", "[]", "no JSON object"),
+        ("config.json", "{}", "no weights"),
+        ("model.safetensors", "", "no tokenizer"),
+    ):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(ConfigError, match=rf"model\.base is .*{says}"):
+            settings.require_base_model()
+    (tmp_path / "tokenizer.json").write_text("{}")
+    settings.require_base_model()
 
 
 def test_the_clock_of_a_file(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 import subprocess
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from agents.wikidata.errors import BrokenAnswer
 from daemon import config
+from daemon.demo import run
 from daemon.demo.children import Children, free_port
 from daemon.demo.errors import DemoError
 from daemon.demo.home import clear, held, own_settings
@@ -229,6 +232,32 @@ def alive(pid: int) -> bool:
         return False
     stat = Path(f"/proc/{pid}/stat")
     return not stat.exists() or ") Z" not in stat.read_text()
+
+
+def test_an_error_of_the_agents_ends_the_demo_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(_: object) -> None:
+        raise BrokenAnswer("half an answer")
+
+    monkeypatch.setattr(run._Demo, "_acts", fail)
+    assert run.main(["--home", str(tmp_path / "home")]) == 2
+    assert capsys.readouterr() == ("", "demo: half an answer\n")
+
+
+def test_json_is_all_that_standard_output_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def acts(demo: run._Demo) -> tuple[DemoResult, str]:
+        demo.narrator.say("Playing")
+        (demo.home / "result.json").write_text('{"seed": "1"}', encoding="utf-8")
+        return RESULT, "http://127.0.0.1:1"
+
+    monkeypatch.setattr(run._Demo, "_acts", acts)
+    assert run.main(["--home", str(tmp_path / "home"), "--json"]) == 0
+    output, errors = capsys.readouterr()
+    assert json.loads(output) == {"seed": "1"}
+    assert "Playing" in errors and "Who leads [Town]?" in errors
 
 
 def test_the_narrator_tells_and_times_each_stage() -> None:
