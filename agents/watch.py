@@ -142,7 +142,7 @@ class Watcher:
         items = state["items"]
         bases = await self._ledger.bases(items)
         settling = await self._ledger.settling(items)
-        fetched = await self._api.entities(items)
+        fetched = await self._ask(items)
         looks = []
         for item in items:
             base = bases.get(item) or Base(item=item, revision=0, entity=None)
@@ -156,6 +156,30 @@ class Watcher:
                 look.outcome = _deleted(look)
             looks.append(look)
         return {"looks": looks}
+
+    async def _ask(self, items: Sequence[str]) -> Fetched:
+        """Heads of the items. One id that is refused takes none of the others with it: they are
+        asked for one at a time, and it comes back as broken. Raises Permanent when several were
+        asked for and every one is refused, because then it is not the ids that are at fault."""
+        try:
+            return await self._api.entities(items)
+        except Permanent as error:
+            if len(items) == 1:
+                return Fetched(broken={items[0]: str(error)})
+            refusal = error
+        found = Fetched()
+        for item in items:
+            try:
+                alone = await self._api.entities([item])
+            except Permanent as error:
+                found.broken[item] = str(error)
+                continue
+            found.docs |= alone.docs
+            found.redirects |= alone.redirects
+            found.broken |= alone.broken
+        if all(item in found.broken for item in items):
+            raise refusal
+        return found
 
     async def _view(self, state: _Batch) -> dict[str, Any]:
         """The history between base and head, and both states as documents."""

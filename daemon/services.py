@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,13 +64,13 @@ class WatchList:
 
     def add(self, items: Sequence[str]) -> int:
         """The number that were new. Raises ConfigError for what is no item id."""
-        for item in items:
-            if not (item.startswith("Q") and item[1:].isdigit()):
-                raise ConfigError(f"{item!r} is no item id; write it as Q42")
+        _check_ids(items)
         with self._database.write() as session:
             return add_items(session, items, self._clock.now())
 
     def remove(self, items: Sequence[str]) -> int:
+        """The number that were on the list. Raises ConfigError for what is no item id."""
+        _check_ids(items)
         with self._database.write() as session:
             return remove_items(session, items, self._clock.now())
 
@@ -206,6 +207,12 @@ def clock_of(settings: Settings) -> Clock:
     if settings.clock.path is None:
         raise ConfigError('clock.kind is "file", but clock.path names no file')
     return FileClock(settings.clock.path)
+
+
+def _check_ids(items: Sequence[str]) -> None:
+    for item in items:
+        if not re.fullmatch(r"Q[1-9][0-9]*", item):
+            raise ConfigError(f"{item!r} is no item id; write it as Q42")
 
 
 def _count(session: Session, row: Any, *conditions: Any) -> int:

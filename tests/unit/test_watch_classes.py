@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Iterable, Sequence
 
 import pytest
 
 from agents.ledger import CandidateState, DirtyMark
 from agents.watch import Watcher, WatchSettings
+from agents.wikidata.api import Fetched
+from agents.wikidata.errors import Refused
 from knowledge.facts import ChangeKind
 from tests.fakes_ledger import MemoryLedger
 from tests.fakes_wiki import FakeWiki, claim
@@ -300,3 +303,41 @@ def test_explain_reads_well() -> None:
     lines = asyncio.run(scene.watcher.explain("Q1"))
     assert any("P6 head of government: Q11 -> Q12" in line for line in lines)
     assert any("late_entry: the old one ended in 2024-05-02" in line for line in lines)
+
+
+class RefusingWiki(FakeWiki):
+    """Refuses every request that names one of `bad`, as Wikidata does for an id it cannot read."""
+
+    def __init__(self, *bad: str) -> None:
+        super().__init__()
+        self.bad = bad
+
+    async def entities(self, items: Iterable[str]) -> Fetched:
+        asked = list(items)
+        for item in self.bad:
+            if item in asked:
+                raise Refused(f"no-such-entity: {item}")
+        return await super().entities(asked)
+
+
+def refusing(*bad: str, watched: Sequence[str]) -> tuple[MemoryLedger, Watcher]:
+    wiki = RefusingWiki(*bad)
+    for item in ("Q1", "Q2"):
+        wiki.item(item, item, A)
+    ledger = MemoryLedger(watched)
+    settings = WatchSettings(debounce_min=0)
+    return ledger, Watcher(wiki, ledger, lambda: wiki.now, settings)
+
+
+def test_one_refused_id_stops_no_other_item() -> None:
+    ledger, watcher = refusing("Q0", watched=["Q1", "Q0", "Q2"])
+    assert asyncio.run(watcher.reconcile()) == 2
+    bases = asyncio.run(ledger.bases(["Q1", "Q0", "Q2"]))
+    assert {item for item, base in bases.items() if base.entity is not None} == {"Q1", "Q2"}
+    assert "no-such-entity" in asyncio.run(watcher.explain("Q0"))[0]
+
+
+def test_a_refusal_of_every_item_is_raised() -> None:
+    _, watcher = refusing("Q1", "Q2", watched=["Q1", "Q2"])
+    with pytest.raises(Refused):
+        asyncio.run(watcher.reconcile())
