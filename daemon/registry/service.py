@@ -277,18 +277,20 @@ class Registry:
             raise Conflict('a rollback needs a reason: --reason "..."')
         wanted = self.resolve(to).digest if to is not None else None
         with self._database.read() as session:
-            stack = history.targets(_events(session, alias))
-            served = {event.to_digest for event in _events(session, alias)}
+            events = _events(session, alias)
         if to is None:
+            stack = history.targets(events)
             if len(stack) < 2:
                 raise Conflict(f"{alias} serves its first version; there is nothing to go back to")
             wanted = stack[-2]
-        elif wanted is not None and wanted not in served:
+        elif wanted is not None and wanted not in {event.to_digest for event in events}:
             raise NotPromotable(
                 f"version {to} never served under {alias}; a rollback only goes back"
             )
         if wanted is not None:
             self.verify(wanted)
+        if to is None and expected_generation is None:
+            expected_generation = events[-1].generation  # "the one before" is of this state alone
         with self._database.write() as session:
             return self._set(
                 session,

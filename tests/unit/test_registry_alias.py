@@ -142,6 +142,25 @@ def test_rollback_goes_back_step_by_step(registry: Registry, tmp_path: Path) -> 
     assert registry.broken_at() is None
 
 
+def test_a_rollback_that_is_overtaken_is_told_so(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = (judged(registry, tmp_path, seed) for seed in (1, 2, 3))
+    promote(registry, first)
+    promote(registry, second)
+    verify = registry.verify
+
+    def meanwhile(digest: str) -> Path:
+        monkeypatch.setattr(registry, "verify", verify)
+        promote(registry, third)
+        return verify(digest)
+
+    monkeypatch.setattr(registry, "verify", meanwhile)
+    with pytest.raises(Conflict, match="moved meanwhile"):
+        registry.rollback(actor="me", reason="bad answers")
+    assert registry.current() == (3, third)
+
+
 def test_rollback_to_a_version_that_served(registry: Registry, tmp_path: Path) -> None:
     first, second = judged(registry, tmp_path, 1), judged(registry, tmp_path, 2)
     promote(registry, second)
