@@ -25,7 +25,8 @@ def start(root: Path, home: Path, *flags: str) -> subprocess.CompletedProcess[st
 def model_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
-    (folder / "config.json").write_text("{}")
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (folder / name).write_text("{}")
     return folder
 
 
