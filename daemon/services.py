@@ -143,9 +143,14 @@ class Services:
         self.ledger = SqlWatchLedger(database, self.clock)
         self.watch = WatchList(database, self.clock)
         self.review = ReviewService(database, self.clock, lease_s=settings.review.lease_s)
-        self.registry = Registry(database, Blobs(settings.blobs), self.clock)
+        alias = settings.gateway.alias
+        self.registry = Registry(database, Blobs(settings.blobs), self.clock, served=alias)
         self.releases = Releases(
-            database, self.clock, recipe=settings.model.recipe, seed=settings.release.seed
+            database,
+            self.clock,
+            recipe=settings.model.recipe,
+            alias=alias,
+            seed=settings.release.seed,
         )
 
     @classmethod

@@ -21,7 +21,7 @@ from daemon.controllers.stage import StageRunner
 from daemon.jobs.evaluation_job import RESULT, EvaluationSpec, create_job
 from daemon.jobs.supervisor import Job
 from daemon.known_facts import KnownFacts
-from daemon.registry.service import PRODUCTION, Registry
+from daemon.registry.service import Registry
 from daemon.store import leases
 from daemon.store.engine import Database
 from daemon.store.rows import EvaluationRow, ReleaseRow
@@ -121,7 +121,7 @@ class EvaluateController:
 
     def _plan(self, release: ReleaseRow) -> EvaluationSpec:
         assert release.adapter_digest is not None
-        _, production = self._registry.current(PRODUCTION)
+        _, production = self._registry.current()
         units = self._registry.units_of_release(release.id or 0)
         live = self._registry.live_units(release.parent_digest)
         facts = KnownFacts(World.load(), {u.slot for u in (*units, *live)})

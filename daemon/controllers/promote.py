@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from daemon.clock import Clock
 from daemon.errors import Conflict
-from daemon.registry.service import PRODUCTION, Registry
+from daemon.registry.service import Registry
 from daemon.store.engine import Database
 from daemon.store.rows import EvaluationRow, ReleaseRow
 from daemon.store.states import ReleaseState, transition
@@ -49,14 +49,14 @@ class PromoteController:
             if release is None:
                 return 0
             judged = session.get(EvaluationRow, release.evaluation_id)
-        generation, production = self._registry.current(PRODUCTION)
+        generation, production = self._registry.current()
         against = judged.production_digest if judged else None
         if production != release.parent_digest or production != against:
             self._hand_over(release.id or 0)
             return 1
         try:
             move = self._registry.promote(
-                PRODUCTION,
+                self._registry.served,
                 release.adapter_digest,
                 actor=ACTOR,
                 reason=f"release {release.id} passed the gate",

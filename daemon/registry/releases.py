@@ -69,10 +69,13 @@ class ReleaseDetail:
 class Releases:
     """Blocking calls; the event loop uses them through a thread."""
 
-    def __init__(self, database: Database, clock: Clock, *, recipe: str, seed: int = 0) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, recipe: str, alias: str, seed: int = 0
+    ) -> None:
         self._database = database
         self._clock = clock
         self._recipe = recipe
+        self._alias = alias
         self._seed = seed
 
     def list(self) -> list[Release]:
@@ -123,7 +126,7 @@ class Releases:
             chosen = _batchable(session)[:at_most]
             if len(chosen) < max(at_least, 1):
                 return None
-            alias = session.get(AliasRow, "production")
+            alias = session.get(AliasRow, self._alias)
             parent = alias.digest if alias else None
             units = _freeze_units(session, chosen, parent, now)
             batch = freeze(unit for _, unit in units)

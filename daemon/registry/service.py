@@ -59,9 +59,14 @@ class Move:
 
 
 class Registry:
-    """Blocking calls; the event loop uses them through a thread. Safe for several processes."""
+    """Blocking calls; the event loop uses them through a thread. Safe for several processes.
 
-    def __init__(self, database: Database, blobs: Blobs, clock: Clock) -> None:
+    `served` is the alias that the gateway follows: what changes and releases call production."""
+
+    def __init__(
+        self, database: Database, blobs: Blobs, clock: Clock, *, served: str = PRODUCTION
+    ) -> None:
+        self.served = served
         self._database = database
         self._blobs = blobs
         self._clock = clock
@@ -208,21 +213,22 @@ class Registry:
 
     # -- aliases ----------------------------------------------------------------------------------
 
-    def current(self, alias: str = PRODUCTION) -> tuple[int, str | None]:
-        """(generation, digest) of an alias; one that never moved is at (0, None): the base."""
+    def current(self, alias: str | None = None) -> tuple[int, str | None]:
+        """(generation, digest) of an alias (the served one unless another is named); one that never
+        moved is at (0, None): the base."""
         with self._database.read() as session:
-            row = session.get(AliasRow, alias)
+            row = session.get(AliasRow, alias or self.served)
             return (row.generation, row.digest) if row else (0, None)
 
-    def history(self, alias: str = PRODUCTION) -> list[Move]:
+    def history(self, alias: str | None = None) -> list[Move]:
         """Every move, oldest first."""
         with self._database.read() as session:
-            return [_move(row) for row in _events(session, alias)]
+            return [_move(row) for row in _events(session, alias or self.served)]
 
-    def broken_at(self, alias: str = PRODUCTION) -> int | None:
+    def broken_at(self, alias: str | None = None) -> int | None:
         """The first generation at which the hash chain does not hold; None when it does."""
         with self._database.read() as session:
-            return history.broken_at(_events(session, alias))
+            return history.broken_at(_events(session, alias or self.served))
 
     def promote(
         self,
@@ -263,7 +269,7 @@ class Registry:
 
     def rollback(
         self,
-        alias: str = PRODUCTION,
+        alias: str | None = None,
         to: str | None = None,
         *,
         actor: str,
@@ -273,6 +279,7 @@ class Registry:
         """Go back to the target before the present one, or to version `to` (as `resolve` takes it),
         which must have served before. No gate. Raises Conflict when there is nothing before.
         """
+        alias = alias or self.served
         if not reason.strip():
             raise Conflict('a rollback needs a reason: --reason "..."')
         wanted = self.resolve(to).digest if to is not None else None
@@ -351,7 +358,7 @@ class Registry:
             now=now,
             data={"action": action, "to": digest, "generation": event.generation},
         )
-        if alias == PRODUCTION:
+        if alias == self.served:
             align(session, digest, actor=actor, reason=f"{action}: {reason}", now=now)
         session.flush()
         return _move(event)

@@ -55,7 +55,7 @@ def run(settings: Settings) -> None:
         clock = _clock(settings)
         source = RegistrySource(
             database,
-            Registry(database, Blobs(settings.blobs), clock),
+            Registry(database, Blobs(settings.blobs), clock, served=settings.gateway.alias),
             clock,
             alias=settings.gateway.alias,
             base_digest=engine.base_digest,

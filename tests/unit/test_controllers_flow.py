@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from agents.errors import Permanent, Retryable
 from agents.ledger import CandidateState
-from daemon.config import Settings
+from daemon.config import GatewaySettings, Settings
 from daemon.controllers.curate import CurateController
 from daemon.controllers.promote import PromoteController
 from daemon.controllers.release import ReleaseController
@@ -381,6 +381,19 @@ def test_promotion_rollback_and_promotion_again(services: Services, tmp_path: Pa
     assert run(promoter(services).reconcile()) == 0, "what was rolled back stays back"
     services.registry.promote("production", second, actor="me", reason="good after all")
     assert states(services) == [ChangeState.LIVE] * 3
+
+
+def test_the_served_alias_may_have_any_name(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, gateway=GatewaySettings(alias="blue"))
+    with Services.open(settings) as services:
+        run(services.ledger.watch(["Q1"]))
+        for seed in (1, 2):
+            passed(services, tmp_path, seed, [change(seed)])
+            assert run(promoter(services).reconcile()) == 1
+        assert states(services) == [ChangeState.LIVE] * 2
+        generation, digest = services.registry.current("blue")
+        assert generation == 2 and services.registry.current("production") == (0, None)
+        assert len(services.registry.lineage(digest)) == 2
 
 
 def test_a_retraction_that_goes_live_retracts(services: Services, tmp_path: Path) -> None:
