@@ -6,6 +6,7 @@ what becomes of the result is said by the two controllers.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 import structlog
@@ -107,7 +108,7 @@ class StageRunner:
             await self._database.writing(lambda s: self._begin(s, work, release, token))
             self._supervisor.start(job, work.environment())
             return 1
-        match self._supervisor.state(job):
+        match await asyncio.to_thread(self._supervisor.state, job):
             case JobState.RUNNING:
                 return 0
             case JobState.FINISHED:

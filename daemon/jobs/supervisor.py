@@ -60,7 +60,8 @@ class Supervisor:
         self._children: dict[Path, subprocess.Popen[bytes]] = {}
 
     def state(self, job: Job) -> JobState:
-        """What the folder says, after hung processes were ended."""
+        """What the folder says, after hung processes were ended: that may block for a while, so
+        ask through a thread from an event loop."""
         self._reap(job.folder)
         if (job.folder / job.result).exists():
             return JobState.FINISHED
@@ -75,7 +76,8 @@ class Supervisor:
 
     def start(self, job: Job, environment: dict[str, str] | None = None) -> bool:
         """Start the process unless one is at work or the result is there; True if started."""
-        if self.state(job) in (JobState.RUNNING, JobState.FINISHED):
+        self._reap(job.folder)
+        if (job.folder / job.result).exists() or _living(job.folder) is not None:
             return False
         threads = str(self._threads)
         values = {**os.environ, "OMP_NUM_THREADS": threads, **(environment or {})}

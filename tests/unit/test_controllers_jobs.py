@@ -122,6 +122,18 @@ def test_children_die_with_a_killed_parent(supervisor: Supervisor, tmp_path: Pat
     assert supervisor.exit_code(one) is None, "it ended with its parent: that is no failure"
 
 
+def test_starting_never_waits_for_a_hung_process(tmp_path: Path) -> None:
+    supervisor = Supervisor(heartbeat_timeout_s=0.0)
+    one = job(tmp_path, 60)
+    try:
+        assert supervisor.start(one)
+        assert not supervisor.start(one), "ending it is for `state`, off the event loop"
+        assert supervisor.running() == [one.folder]
+        assert supervisor.state(one) is JobState.STOPPED
+    finally:
+        supervisor.stop_all()
+
+
 def test_progress_is_the_last_whole_line(tmp_path: Path) -> None:
     assert progress_of(tmp_path) is None
     path = tmp_path / "progress.jsonl"
