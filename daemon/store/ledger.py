@@ -39,6 +39,8 @@ from knowledge import codec
 _CHUNK = 500
 _FIRST_RETRY_S = 30.0
 _LONGEST_RETRY_S = 3600.0
+_DUE_SHARE = 4
+"""One look in so many is kept for items whose time has come, however many others are marked."""
 _LAGGING_LOOKS = 6
 """Good answers older than the mark before the mark is dropped: the sweep finds what is real."""
 
@@ -125,7 +127,10 @@ class SqlWatchLedger:
                 .order_by(col(WatchItemRow.look_again_at), col(WatchItemRow.item))
                 .limit(limit)
             ).all()
-            return list(dict.fromkeys([*marked, *due, *announced]))[:limit]
+            timed = list(dict.fromkeys([*due, *announced]))
+            kept = timed[: max(1, limit // _DUE_SHARE)]
+            room = [item for item in marked if item not in set(kept)][: limit - len(kept)]
+            return list(dict.fromkeys([*room, *kept, *timed]))[:limit]
 
         return await self._database.reading(work)
 

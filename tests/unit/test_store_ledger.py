@@ -122,6 +122,15 @@ def test_an_edit_while_looking_leaves_the_item_dirty(
     assert "Q1" not in run(ledger.dirty(10, clock.now()))
 
 
+def test_marks_do_not_crowd_out_what_is_due(ledger: SqlWatchLedger) -> None:
+    waiting = candidate(change(), SETTLING)
+    run(ledger.record(looked("Q1", 5, waiting)))
+    run(ledger.watch([f"Q{number}" for number in range(10, 40)]))
+    found = run(ledger.dirty(8, waiting.due_at))
+    assert "Q1" in found and len(found) == 8
+    assert "Q1" not in run(ledger.dirty(8, NOW))
+
+
 def test_unknown_keeps_the_base_and_waits_longer_each_time(
     ledger: SqlWatchLedger, clock: StillClock
 ) -> None:
