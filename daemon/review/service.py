@@ -78,8 +78,8 @@ class ReviewService:
         self._clock = clock
         self._lease_s = lease_s
 
-    def list(self, states: Sequence[ChangeState] = _QUEUE, limit: int = 1000) -> list[Item]:
-        """Changes in these states, oldest first."""
+    def list(self, states: Sequence[ChangeState] = _QUEUE, limit: int | None = None) -> list[Item]:
+        """Changes in these states, oldest first; all of them unless `limit` says how many."""
         with self._database.read() as session:
             rows = session.exec(
                 select(ChangeRow)
