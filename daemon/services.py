@@ -6,7 +6,6 @@ Loads neither torch nor langgraph.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import re
 from collections.abc import Sequence
@@ -27,7 +26,6 @@ from daemon.store.rows import (
     CandidateRow,
     CursorRow,
     DirtyRow,
-    DismissalRow,
     EditVerdictRow,
     WatchItemRow,
 )
@@ -124,14 +122,6 @@ class WatchList:
             found[kind] = (good + count, bad) if kept else (good, bad + count)
         return dict(sorted(found.items()))
 
-    def dismissals_by_kind(self) -> dict[str, int]:
-        """Differences that were found and are not of the world, by kind."""
-        with self._database.read() as session:
-            rows = session.exec(
-                select(DismissalRow.kind, func.count()).group_by(col(DismissalRow.kind))
-            ).all()
-            return {str(kind): count for kind, count in rows}
-
 
 class Services:
     """Everything that works on the database, opened together. Close it when done."""
@@ -200,9 +190,6 @@ class Services:
                 "digest": digest,
             },
         }
-
-    async def status_async(self) -> dict[str, Any]:
-        return await asyncio.to_thread(self.status)
 
 
 def clock_of(settings: Settings) -> Clock:

@@ -263,8 +263,3 @@ def _from_left(marked: str, left: str) -> Stance | None:
     if L_WAS.search(left):
         return Stance.ENDED if END_WORDS.search(marked) else Stance.WAS
     return Stance.CURRENT if L_CURRENT.search(left) else None
-
-
-def spans_of(mentions: Iterable[Mention], *stances: Stance) -> list[tuple[int, int]]:
-    """Offsets of the mentions with one of these stances."""
-    return [(m.start, m.end) for m in mentions if m.stance in stances]

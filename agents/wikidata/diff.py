@@ -8,19 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from agents.wikidata.entity import EntityDoc
 from agents.wikidata.view import value_key
 from knowledge.facts import Snak, Statement
-
-
-class Tri(StrEnum):
-    """Whether a fact changed. `unknown` is an answer of its own and keeps the base."""
-
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,16 +134,6 @@ def canonical_time(value: Mapping[str, Any]) -> str:
     return f"{sign}{int(year):04d}-{month}-{day}T00:00:00Z/{precision}"
 
 
-def same_documents(left: EntityDoc, right: EntityDoc) -> bool:
-    """Whether two states of an item say the same in everything but references' order."""
-    return (
-        left.labels == right.labels
-        and left.aliases == right.aliases
-        and left.claims == right.claims
-        and left.other == right.other
-    )
-
-
 def base_document(
     head: EntityDoc, properties: Iterable[str], keep: Mapping[str, Any], memory: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 REVERTING_TAGS = frozenset({"mw-rollback", "mw-undo", "mw-manual-revert"})
-REVERTED_TAG = "mw-reverted"
 
 _TEMPORARY_NAME = re.compile(r"^~\d{4}-")
 _UNDOING = re.compile(r"^/\* *(undo|restore|rollback)\b|^(Reverted edits? by|Undid revision)", re.I)

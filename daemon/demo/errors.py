@@ -7,7 +7,3 @@ from daemon.errors import Permanent
 
 class DemoError(Permanent):
     """The demo cannot go on."""
-
-
-class DemoFailed(DemoError):
-    """The demo ran, and something that it must show does not hold."""

@@ -80,11 +80,6 @@ RELEASE_MOVES: Mapping[ReleaseState, frozenset[ReleaseState]] = {
     _R.DISCARDED: frozenset(),
 }
 
-OPEN_CHANGES = frozenset(
-    {_C.DETECTED, _C.SETTLING, _C.SETTLED, _C.DRAFTING, _C.IN_REVIEW, _C.APPROVED, _C.BATCHED}
-)
-"""States on the way to production."""
-
 OPEN_RELEASES = frozenset({_R.FROZEN, _R.TRAINING, _R.TRAINED, _R.EVALUATING, _R.PASSED})
 """States in which a release stands before production; there is at most one such release."""
 

@@ -64,13 +64,6 @@ class Catalogue:
         self._fill(Entity(id=item_id, label=label, kind=kind), description)
         return item_id
 
-    def blank_item(self, label: str) -> str:
-        """Add an item with a label and nothing else."""
-        item_id = self._fresh_id()
-        made = self.items[item_id] = snaks.item(item_id)
-        made["labels"]["en"] = snaks.term("en", label)
-        return item_id
-
     def reserve_item(self) -> str:
         """The id of an item that somebody creates later."""
         return self._fresh_id()
