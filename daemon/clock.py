@@ -1,7 +1,7 @@
 """The time that Almanac lives in: the system's, or one read from a file.
 
-Owns `Clock` and its two implementations. Leases and timeouts do not use it: they are about
-processes, and use the machine's own time.
+Owns `Clock`, its two implementations, and which one the settings name. Leases and timeouts do not
+use it: they are about processes, and use the machine's own time.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
+from daemon.config import ClockKind, Settings
 from daemon.errors import ConfigError
 
 
@@ -55,3 +56,12 @@ class FileClock:
         temporary = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
         temporary.write_text(value.astimezone(dt.UTC).isoformat(), encoding="ascii")
         os.replace(temporary, self._path)
+
+
+def clock_of(settings: Settings) -> Clock:
+    """The clock that the settings name. Raises ConfigError for a file clock without a file."""
+    if settings.clock.kind is ClockKind.SYSTEM:
+        return SystemClock()
+    if settings.clock.path is None:
+        raise ConfigError('clock.kind is "file", but clock.path names no file')
+    return FileClock(settings.clock.path)

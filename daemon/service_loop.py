@@ -11,7 +11,6 @@ import contextlib
 import datetime as dt
 import os
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from agents.wikidata.errors import Refused
 from agents.wikidata.stream import PageChangeStream
 from agents.wikidata.sweep import backfill, sweep
 from daemon import config
-from daemon.errors import ConfigError
+from daemon.listening import listen
 from daemon.web.app import create_app
 from daemon.wiring import user_agent
 
@@ -207,23 +206,6 @@ class ServiceLoop:
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
-
-
-def listen(host: str, port: int, setting: str) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises ConfigError when it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(128)
-    except OSError as error:
-        listening.close()
-        raise ConfigError(
-            f"{host}:{port} cannot be listened on: {error.strerror}; end what uses the port, or "
-            f"set {setting} to another"
-        ) from None
-    return listening
 
 
 def _require_free(host: str, port: int) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlmodel import Session, col, func, select
 
-from daemon.clock import Clock, FileClock, SystemClock
-from daemon.config import ClockKind, Settings
+from daemon.clock import Clock, clock_of
+from daemon.config import Settings
 from daemon.errors import ConfigError
 from daemon.registry import Blobs, Registry, Releases
 from daemon.review.service import ReviewService
@@ -190,15 +190,6 @@ class Services:
                 "digest": digest,
             },
         }
-
-
-def clock_of(settings: Settings) -> Clock:
-    """The clock that the settings name. Raises ConfigError for a file clock without a file."""
-    if settings.clock.kind is ClockKind.SYSTEM:
-        return SystemClock()
-    if settings.clock.path is None:
-        raise ConfigError('clock.kind is "file", but clock.path names no file')
-    return FileClock(settings.clock.path)
 
 
 def _check_ids(items: Sequence[str]) -> None:

@@ -13,14 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from daemon import config, log
-from daemon.clock import Clock, FileClock, SystemClock
-from daemon.config import ClockKind, Settings
+from daemon.clock import clock_of
+from daemon.config import Settings
 from daemon.errors import AlmanacError
+from daemon.listening import listen
 from daemon.registry.blobs import Blobs
 from daemon.registry.service import Registry
 from daemon.serving.batching import Batcher
 from daemon.serving.gateway import Gateway
-from daemon.serving.process import bind, serve
+from daemon.serving.process import serve
 from daemon.serving.source import RegistrySource
 from daemon.store.engine import Database
 
@@ -46,13 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(settings: Settings) -> None:
     """Serve until told to stop. Raises ConfigError, also for a base model that cannot be read."""
     signal.signal(signal.SIGTERM, _leave)  # what uvicorn re-raises at its end must not skip ours
-    listening = bind(settings.gateway.host, settings.gateway.port)
+    listening = listen(settings.gateway.host, settings.gateway.port, "gateway.port")
     database = Database.open(settings.database_url)
     try:
         from daemon.serving.embedded import EmbeddedEngine  # loads torch
 
         engine = EmbeddedEngine.load(settings.model.base, threads=settings.jobs.threads)
-        clock = _clock(settings)
+        clock = clock_of(settings)
         source = RegistrySource(
             database,
             Registry(database, Blobs(settings.blobs), clock, served=settings.gateway.alias),
@@ -69,13 +70,6 @@ def run(settings: Settings) -> None:
 
 def _leave(_number: int, _frame: object) -> None:
     raise SystemExit(0)
-
-
-def _clock(settings: Settings) -> Clock:
-    path = settings.clock.path
-    if settings.clock.kind is ClockKind.FILE and path is not None:
-        return FileClock(path)
-    return SystemClock()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The gateway as a process: its socket, its announcement, its end.
+"""The gateway as a process: its announcement, its end.
 
-Owns binding (a busy port is told before anything heavy is loaded) and the file that says where the
-gateway listens. Composition of source and engine is in `__main__`.
+Owns the file that says where the gateway listens. Composition of source and engine is in
+`__main__`.
 """
 
 from __future__ import annotations
@@ -16,29 +16,11 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from daemon.errors import ConfigError
 from daemon.serving.gateway import Gateway, create_app
 
 ANNOUNCEMENT = "gateway.json"
 
 log = structlog.get_logger()
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises ConfigError when it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(256)
-    except OSError as error:
-        listening.close()
-        raise ConfigError(
-            f"the gateway cannot listen on {host}:{port}: {error.strerror}; "
-            "end what uses the port, or set gateway.port to another"
-        ) from None
-    return listening
 
 
 @contextmanager

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.clock import FileClock
+from daemon.clock import FileClock, clock_of
 from daemon.config import load, to_environment
 from daemon.errors import ConfigError
-from daemon.services import clock_of
 
 
 @pytest.fixture(autouse=True)
