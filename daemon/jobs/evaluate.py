@@ -24,6 +24,7 @@ from daemon.jobs.evaluation_job import (
 )
 from daemon.store.answers import SqlAnswers
 from daemon.store.engine import Database
+from evaluator.capability import BUNDLED
 from evaluator.errors import EvaluatorError
 from evaluator.errors import Retryable as EvaluatorRetryable
 from evaluator.evaluation import Evaluation, evaluate
@@ -65,10 +66,12 @@ def run(folder: Path, answers: AnswerStore) -> Path:
     policy = gate_policy(spec.policy)
     suite = build_suite(spec.units, spec.live, spec.neighbours, spec.unrelated)
     candidate_model, production_model = _models(spec)
+    tasks = BUNDLED if policy.capability else ()  # measured where the policy asks for it
     production = evaluate(
         production_model,
         suite,
         answers=answers,
+        tasks=tasks,
         progress=_progress(folder, "production"),
         seed=spec.seed,
     )
@@ -77,6 +80,7 @@ def run(folder: Path, answers: AnswerStore) -> Path:
         suite,
         answers=answers,
         production=production,
+        tasks=tasks,
         progress=_progress(folder, "candidate"),
         seed=spec.seed,
     )
