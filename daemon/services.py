@@ -183,6 +183,10 @@ class Services:
                 if standing
                 else None
             ),
+            "releases_left_over": [
+                {"id": r.id, "state": r.state, "edits": r.edits, "reason": r.reason, "next": todo}
+                for r, todo in self.releases.left_over()
+            ],
             "alias": {
                 "name": self.settings.gateway.alias,
                 "generation": generation,

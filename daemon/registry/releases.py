@@ -16,7 +16,7 @@ from sqlmodel import Session, col, func, select
 
 from daemon.clock import Clock
 from daemon.errors import Conflict, NotFound
-from daemon.registry.lineage import live_units_of, units_of_release
+from daemon.registry.lineage import lineage, live_units_of, units_of_release
 from daemon.store.engine import Database
 from daemon.store.rows import (
     AdapterRow,
@@ -37,6 +37,21 @@ from daemon.store.states import (
 )
 from knowledge import codec
 from knowledge.edits import EditUnit, freeze
+
+_LEFT_OVER = {
+    ReleaseState.FAILED.value: (
+        "`almanac release show {id}` says why; `almanac release discard {id}` gives its edits back"
+    ),
+    ReleaseState.INCONCLUSIVE.value: (
+        "read `almanac release show {id}`; then `almanac promote` with --override and a reason, or "
+        "`almanac release discard {id}`"
+    ),
+    ReleaseState.PROMOTED.value: (
+        "it was rolled back: promote it again, or `almanac release discard {id}` gives its edits "
+        "back"
+    ),
+}
+"""What a person does about a release that is neither on its way nor in production."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +118,26 @@ class Releases:
             row = open_release(session)
             return _release(session, row) if row else None
 
+    def left_over(self) -> list[tuple[Release, str]]:
+        """Releases that ended outside production and hold their edits, each with what to do."""
+        with self._database.read() as session:
+            rows = session.exec(
+                select(ReleaseRow)
+                .where(col(ReleaseRow.state).in_(list(_LEFT_OVER)))
+                .order_by(col(ReleaseRow.id))
+            ).all()
+            return [
+                (_release(session, row), _LEFT_OVER[row.state].format(id=row.id))
+                for row in rows
+                if not self._serves(session, row)
+            ]
+
+    def _serves(self, session: Session, row: ReleaseRow) -> bool:
+        """Whether production was taught this release."""
+        alias = session.get(AliasRow, self._alias)
+        taught = lineage(session, alias.digest) if alias else []
+        return any(adapter.release_id == row.id for adapter in taught)
+
     def ready(self) -> int:
         """Approved edits that the next release could hold."""
         with self._database.read() as session:
@@ -167,13 +202,15 @@ class Releases:
     def discard(self, release_id: int, *, actor: str, reason: str) -> None:
         """Give a release up; its edits are approved again and wait for the next one.
 
-        Raises Conflict for a release that is or was in production.
+        Raises Conflict for a release that production was taught.
         """
         now = self._clock.now()
         with self._database.write() as session:
             row = get(session, release_id)
-            if row.state == ReleaseState.PROMOTED:
-                raise Conflict(f"release {release_id} was promoted; use `almanac rollback` instead")
+            if row.state == ReleaseState.PROMOTED and self._serves(session, row):
+                raise Conflict(
+                    f"release {release_id} is in production; use `almanac rollback` first"
+                )
             transition(session, row, ReleaseState.DISCARDED, actor=actor, reason=reason, now=now)
             row.reason = reason
             for change in changes_of(session, release_id):

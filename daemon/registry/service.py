@@ -23,8 +23,8 @@ from daemon.registry.adapters import manifest_of
 from daemon.registry.blobs import Blobs
 from daemon.registry.lineage import align, lineage, live_units_of, units_of_release
 from daemon.store.engine import Database
-from daemon.store.rows import AdapterRow, AliasEventRow, AliasRow, EvaluationRow
-from daemon.store.states import record_event
+from daemon.store.rows import AdapterRow, AliasEventRow, AliasRow, EvaluationRow, ReleaseRow
+from daemon.store.states import ReleaseState, record_event
 from knowledge.edits import EditUnit
 
 PRODUCTION = "production"
@@ -331,6 +331,8 @@ class Registry:
             )
         if row.digest == digest:
             raise Conflict(f"{alias} already points there; nothing was changed")
+        if alias == self.served:
+            _refuse_discarded(session, digest)
         events = _events(session, alias)
         event = AliasEventRow(
             name=alias,
@@ -378,6 +380,17 @@ def _admit(digest: str, evaluation: EvaluationRow | None, *, override: bool, rea
         else "see `almanac release show` for the criteria that it missed"
     )
     raise NotPromotable(f"the gate said {evaluation.verdict} to adapter {digest[:12]}; {hint}")
+
+
+def _refuse_discarded(session: Session, digest: str | None) -> None:
+    """The edits of a discarded release wait for another one: production must not have them."""
+    for adapter in lineage(session, digest):
+        release = session.get(ReleaseRow, adapter.release_id) if adapter.release_id else None
+        if release is not None and release.state == ReleaseState.DISCARDED:
+            raise NotPromotable(
+                f"version {adapter.version} is of release {release.id}, which was discarded; its "
+                "edits are approved again and go into the next release"
+            )
 
 
 def _adapter(session: Session, digest: str) -> AdapterRow:

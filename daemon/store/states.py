@@ -76,7 +76,8 @@ RELEASE_MOVES: Mapping[ReleaseState, frozenset[ReleaseState]] = {
     # Only a person gets an inconclusive release promoted, with a reason.
     _R.INCONCLUSIVE: frozenset({_R.PROMOTED, _R.DISCARDED}),
     _R.FAILED: frozenset({_R.DISCARDED}),
-    _R.PROMOTED: frozenset(),
+    # After a rollback its edits may go into another release.
+    _R.PROMOTED: frozenset({_R.DISCARDED}),
     _R.DISCARDED: frozenset(),
 }
 

@@ -20,7 +20,7 @@ from daemon.controllers.release import ReleaseController
 from daemon.controllers.review_policy import ReviewPolicyController
 from daemon.controllers.stage import StageRunner
 from daemon.controllers.watch import WatchController
-from daemon.errors import Conflict
+from daemon.errors import Conflict, NotPromotable
 from daemon.jobs.supervisor import Job, Supervisor
 from daemon.review.policy import Policy
 from daemon.services import Services
@@ -381,6 +381,27 @@ def test_promotion_rollback_and_promotion_again(services: Services, tmp_path: Pa
     assert run(promoter(services).reconcile()) == 0, "what was rolled back stays back"
     services.registry.promote("production", second, actor="me", reason="good after all")
     assert states(services) == [ChangeState.LIVE] * 3
+
+
+def test_a_release_that_was_rolled_back_can_be_given_up(services: Services, tmp_path: Path) -> None:
+    passed(services, tmp_path, 1, [change(1)])
+    run(promoter(services).reconcile())
+    second = passed(services, tmp_path, 2, [change(2)])
+    run(promoter(services).reconcile())
+    _, digest = services.registry.current()
+    assert services.status()["releases_left_over"] == []
+    with pytest.raises(Conflict, match="in production"):
+        services.releases.discard(second, actor="me", reason="r")
+    services.registry.rollback(actor="me", reason="bad answers")
+    (left,) = services.status()["releases_left_over"]
+    assert (left["id"], left["state"]) == (second, "promoted")
+    assert f"release discard {second}" in left["next"]
+    services.releases.discard(second, actor="me", reason="drafted anew")
+    assert states(services) == [ChangeState.LIVE, ChangeState.APPROVED]
+    with pytest.raises(NotPromotable, match="discarded"):
+        services.registry.promote("production", digest, actor="me", reason="after all")
+    third = services.releases.create(actor="me", reason="r")
+    assert third is not None and third.edits == 1
 
 
 def test_the_served_alias_may_have_any_name(tmp_path: Path) -> None:
