@@ -10,6 +10,7 @@ from daemon import preconditions
 from daemon.config import Settings
 from daemon.errors import AlmanacError, BlobError, ConfigError
 from daemon.jobs.evaluation_job import gate_policy
+from daemon.promotable import too_small
 from daemon.review import policy
 from daemon.services import Services
 
@@ -47,6 +48,7 @@ def run_checks(settings: Settings) -> list[Check]:
             Check(name="database", ok=True, detail="opened, schema is the newest"),
             _check("adapters", lambda: _adapters(services)),
             _check("history", lambda: _history(services)),
+            _check("release size", lambda: _release_size(settings, services)),
         ]
     return checks
 
@@ -113,3 +115,9 @@ def _history(services: Services) -> str:
     if broken is not None:
         raise BlobError(f"the history of {alias} was altered: generation {broken} does not fit")
     return f"{len(services.registry.history(alias))} moves of {alias}, the chain is whole"
+
+
+def _release_size(settings: Settings, services: Services) -> str:
+    """A word, not a fault: what is not promoted may still be evaluated and read."""
+    live = services.registry.live_units(services.registry.current()[1])
+    return too_small(settings, len(live)) or "releases can be large enough for the gate policy"
