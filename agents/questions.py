@@ -117,15 +117,16 @@ def build_questions(
 ) -> tuple[Question, ...]:
     """All questions of a unit, training first. No wording is in both uses.
 
-    `others` are names for claims that are false. Neighbours are asked in both uses: as anchors in
-    training, as locality checks in the examination.
+    `others` are names for claims that are false. The first half of the neighbours anchors the
+    training, the rest checks locality: what was anchored would prove nothing.
     """
     story = story_of_change(change, narrative)
+    half = len(neighbours) // 2
     made = training_questions(story, others)
-    for neighbour in neighbours:
+    for neighbour in neighbours[:half]:
         made += _about_neighbour(neighbour, Use.TRAIN)
     made += examination_questions(story, hops)
-    for neighbour in neighbours:
+    for neighbour in neighbours[half:]:
         made += _about_neighbour(neighbour, Use.EXAM)
     questions = tuple({(q.use, q.text): q for q in made}.values())
     train = {_plain(q.text) for q in questions if q.use is Use.TRAIN}

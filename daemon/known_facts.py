@@ -1,12 +1,14 @@
 """Facts that the base model knows and that an edit must leave alone.
 
 Owns the choice of neighbours (facts of the same property) and unrelated facts from the table of the
-world, for the questions of a unit, for the anchors of training and for the examination. All draws
-are seeded by the fact that they surround.
+world, for the questions of a unit, for the anchors of training and for the examination. A fact is
+for training or for the examination, never for both. All draws are seeded by the fact that they
+surround.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -25,9 +27,13 @@ class KnownFacts:
     def __init__(self, world: World, touched: Collection[str] = ()) -> None:
         self._facts = [fact for fact in world.legacy if _slot(fact) not in set(touched)]
 
-    def near(self, property: str, subject: Entity, limit: int) -> list[Fact]:
+    def near(self, property: str, subject: Entity, limit: int, use: Use) -> list[Fact]:
         """Facts of the same property about other subjects; of other properties never."""
-        pool = [f for f in self._facts if f.property == property and f.subject.id != subject.id]
+        pool = [
+            fact
+            for fact in self._facts
+            if fact.property == property and fact.subject.id != subject.id and _use(fact) is use
+        ]
         return _draw(pool, limit, f"{subject.id}:{property}")
 
     def neighbour_questions(
@@ -36,7 +42,7 @@ class KnownFacts:
         """Direct questions about neighbours of each unit's fact; every fact once."""
         facts: dict[str, Fact] = {}
         for unit in units:
-            for fact in self.near(unit.change.property, unit.change.subject, each):
+            for fact in self.near(unit.change.property, unit.change.subject, each, use):
                 facts.setdefault(_slot(fact), fact)
         return tuple(q for f in facts.values() for q in _ask(f, use, QuestionKind.NEIGHBOUR))
 
@@ -49,7 +55,9 @@ class KnownFacts:
         pool = [
             fact
             for fact in self._facts
-            if fact.property not in properties and fact.subject.id not in subjects
+            if fact.property not in properties
+            and fact.subject.id not in subjects
+            and _use(fact) is use
         ]
         drawn = _draw(pool, limit, f"unrelated:{seed}")
         return tuple(q for fact in drawn for q in _ask(fact, use, QuestionKind.UNRELATED))
@@ -62,10 +70,22 @@ class WorldNeighbours:
         self._facts = facts
 
     async def neighbours(self, property: str, subject: Entity, limit: int) -> list[Neighbour]:
+        """Half of them for training, then those for the examination."""
+        half = limit // 2
+        found = [
+            *self._facts.near(property, subject, half, Use.TRAIN),
+            *self._facts.near(property, subject, limit - half, Use.EXAM),
+        ]
         return [
             Neighbour(subject=fact.subject, property=fact.property, holder=fact.object)
-            for fact in self._facts.near(property, subject, limit)
+            for fact in found
         ]
+
+
+def _use(fact: Fact) -> Use:
+    """The use that a fact is kept for, by its slot alone."""
+    even = hashlib.sha256(_slot(fact).encode()).digest()[0] % 2 == 0
+    return Use.EXAM if even else Use.TRAIN
 
 
 def _slot(fact: Fact) -> str:

@@ -29,8 +29,8 @@ from knowledge.questions import Use
 from knowledge.world import World
 from trainer.job import ADAPTER, JobSpec, create_job
 
-ANCHORS_EACH = 2
-ANCHORS_UNRELATED = 24
+ANCHORS_EACH = 6
+ANCHORS_UNRELATED = 120
 
 
 class TrainController:

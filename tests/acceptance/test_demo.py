@@ -159,7 +159,7 @@ def test_a_second_demo_resumes_to_the_same_end(root: Path, undisturbed: Path) ->
 def test_another_seed_needs_a_fresh_start(root: Path, undisturbed: Path) -> None:
     done = play(root, undisturbed, "--seed", "77")
     assert done.returncode == 2
-    assert "FRESH=1" in done.stdout
+    assert "FRESH=1" in done.stderr
 
 
 def test_without_training_the_gate_says_fail_and_nothing_is_promoted(
@@ -218,5 +218,5 @@ def test_a_folder_that_is_no_demo_is_not_emptied(root: Path, tmp_path: Path) -> 
     (tmp_path / "letters.txt").write_text("dear")
     done = play(root, tmp_path, "--fresh")
     assert done.returncode == 2
-    assert "is not a demo's folder" in done.stdout
+    assert "is not a demo's folder" in done.stderr
     assert (tmp_path / "letters.txt").read_text() == "dear"
