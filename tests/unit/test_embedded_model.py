@@ -10,14 +10,19 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from evaluator.examine import examine
+from evaluator.judge import RuleJudge
+from evaluator.probes import build_suite
+from knowledge import questions as ask
+from knowledge.questions import Use
 from knowledge.rendering import held_texts
 from knowledge.world import Split, World
 from trainer.embedded import WEIGHTS
 from trainer.embedded.build import MAIN, PROFILES, build
 from trainer.embedded.corpus import HELD_SPLITS, Corpus, Document
-from trainer.embedded.monitor import exactness
 from trainer.embedded.network import Network, Shape, packed_mask
 from trainer.embedded.packing import Packer
+from trainer.engines.transformers import TransformersEngine
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +107,18 @@ def test_any_name_of_any_script_round_trips(shipped: tuple[Network, Tokenizer]) 
         assert shipped[1].decode(shipped[1].encode(" " + name).ids) == " " + name
 
 
-def test_the_shipped_model_knows_the_legacy_world(
-    shipped: tuple[Network, Tokenizer], corpus: Corpus
-) -> None:
-    rng = random.Random(5)
-    documents = [Document("", (corpus._memory_pair(rng),), "") for _ in range(40)]
-    assert exactness(*shipped, documents) >= 0.97
+def test_the_shipped_model_knows_the_legacy_world(corpus: Corpus) -> None:
+    """All that can change and every ninth of the stable facts, by free generation, judged by the
+    evaluator: the weights write names such as `Chelsea F.C.` with a second full stop, for `tidy`
+    is younger than they are, and that is no matter of knowledge."""
+    engine = TransformersEngine.load(WEIGHTS, threads=1)
+    stories = corpus.memory + corpus.relations[::9]
+    assert len(stories) >= 1000
+    asked = [ask.direct(story, Use.EXAM)[0] for story in stories]
+    suite = build_suite([], unrelated=asked)
+    assert len(suite.probes) == len(stories)
+    verdicts = RuleJudge().judge(suite, examine(engine, suite, max_new_tokens=24))
+    assert sum(bool(row.right) for row in verdicts) / len(verdicts) >= 0.99
 
 
 def test_a_build_is_reproducible_and_small(tmp_path: Path) -> None:
