@@ -118,7 +118,6 @@ _ROWS = (
         _B,
         _thing("office"),
         stability_h=_WEEK,
-        functional=False,
     ),
     _p(
         "P169",

@@ -15,9 +15,9 @@ from agents.wikidata.diff import Touched, diff_entities, state_key
 from agents.wikidata.edits import EditClass, classify_touch, completes, contributes, plain_edit
 from agents.wikidata.entity import EntityDoc, is_item_value
 from agents.wikidata.history import Revision, Timeline, Touch, timeline
-from agents.wikidata.pairs import judge_pair
 from agents.wikidata.risk import is_unconfirmed
 from agents.wikidata.side import Facts
+from agents.wikidata.value_edits import ValueEdit, read_value_edit
 from agents.wikidata.view import END, START, View, current_view, qualifier_date, value_key
 from knowledge.facts import ChangeKind, Entity, FactChange, SnakKind, Statement
 from knowledge.properties import CATALOGUE, Property, Tier
@@ -209,8 +209,8 @@ def _accept(
                 continue
             if one.id not in line.effective[touch.revision.id] or _moved(known, now.get(one.id)):
                 continue
-            pair = judge_pair(known.mainsnak, one.after.mainsnak, facts, in_place=True)
-            verdict = EditClass(pair.kind, pair.reason) if pair else _overwritten(touch)
+            read = read_value_edit(line.property_id, known.mainsnak, one.after.mainsnak, facts)
+            verdict = _overwritten(touch, read)
             if one.before is not None and value_key(one.before) in _held_before(line, touch):
                 accepted[one.id] = replace(known, mainsnak=one.after.mainsnak)
             found.append((touch, one, verdict))
@@ -228,16 +228,15 @@ def _moved(before: Statement, now: Statement | None) -> bool:
     return bool(old and new and old.latest() < new.earliest())
 
 
-def _overwritten(touch: Touch) -> EditClass:
+def _overwritten(touch: Touch, read: ValueEdit) -> EditClass:
+    if not read.update and not read.held:
+        return EditClass(read.kind, read.reason)
     if is_unconfirmed(touch.revision.editor):
         return EditClass(
             ChangeKind.VANDALISM_SUSPECT,
             f"value overwritten in place by {touch.revision.editor} editor, no end date",
         )
-    return EditClass(
-        ChangeKind.CORRECTION,
-        "value overwritten in place, no end date on the old one and no later start",
-    )
+    return EditClass(ChangeKind.CORRECTION, f"value overwritten in place: {read.reason}")
 
 
 def _retraction(case: Case, emitted: Emitted | None, now: dt.datetime) -> Decision | None:

@@ -114,6 +114,8 @@ def _single(case: Case, before: View, now: View) -> list[Decision]:
     olds = [before.of(v) for v in sorted(before.values - values)]
     if not before.values:
         return [*notes, _started(case, new)]
+    if values <= before.values:
+        return [*notes, _left_over(max(olds, key=_start_order), new)]
     return [*notes, _replaced(case, max(olds, key=_start_order), new)]
 
 
@@ -163,6 +165,16 @@ def _unclear(case: Case, before: View, held: list[Statement]) -> Decision:
         old=before.of(min(before.values)) if before.values else None,
         new=fresh[0] if fresh else None,
         reason=f"{names} all hold at once for {case.rule.label}: held until one of them ends",
+    )
+
+
+def _left_over(old: Statement, new: Statement) -> Decision:
+    """Several values stood side by side, and all but one are gone: nothing began to hold."""
+    return Decision(
+        kind=ChangeKind.NO_CHANGE,
+        old=old,
+        new=new,
+        reason="of several values that stood side by side one is left; it held before",
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from agents.wikidata.errors import Malformed
 from knowledge.facts import Entity, Rank, Snak, SnakKind, Statement
 
-_TIME = re.compile(r"^([+-])(\d+)-(\d{2})-(\d{2})T")
+_TIME = re.compile(r"^([+-]?)(\d+)-(\d{1,2})-(\d{1,2})T")
 _LABEL_CHAIN = ("en", "mul", "en-gb", "en-ca")
 _VALUE_TYPES = {
     "wikibase-entityid": "wikibase-item",
@@ -125,13 +125,13 @@ def parse_group(item: str, property_id: str, group: Any) -> tuple[Statement, ...
 def canonical_time(value: Mapping[str, Any]) -> str:
     """`<time>/<precision>`: years of four digits, nothing finer than the precision says."""
     precision = _int(value.get("precision")) or 11
-    match = _TIME.match(_text(value.get("time")))
+    match = _TIME.match("".join(_text(value.get("time")).split()))  # some old edits have blanks
     if not match:
         raise Malformed(f"{_short(value)} is no Wikibase time")
     sign, year, month, day = match.groups()
     month = month if precision >= 10 else "00"
     day = day if precision >= 11 else "00"
-    return f"{sign}{int(year):04d}-{month}-{day}T00:00:00Z/{precision}"
+    return f"{sign or '+'}{int(year):04d}-{int(month):02d}-{int(day):02d}T00:00:00Z/{precision}"
 
 
 def base_document(

@@ -6,6 +6,7 @@ the closure of places and classes, common precision. Does not look at time or ra
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -64,14 +65,58 @@ def _items(old: str, new: str, facts: Facts, in_place: bool) -> PairVerdict | No
 
 
 def _times(old: Snak, new: Snak) -> PairVerdict | None:
-    before, after = old.date(), new.date()
-    if before is None or after is None or before == after:
+    before, after = _instant(old.value), _instant(new.value)
+    if before is None or after is None:
         return None
-    if coarser_equal(before, after):
-        finer = after.precision > before.precision
-        how = "finer" if finer else "coarser"
-        return PairVerdict(ChangeKind.GRANULARITY, f"the same date, said {how}")
-    return None
+    if before.era != after.era:
+        same = before.year == after.year
+        return PairVerdict(ChangeKind.FORMAT, "only the era of the year was mended") if same else None
+    first, second = before.parts, after.parts
+    if first == second:
+        return PairVerdict(ChangeKind.FORMAT, "the same date written in another way")
+    # 1 January is what tools write where only the year is known.
+    first, second = before.bare, after.bare
+    shorter = min(len(first), len(second))
+    if first[:shorter] != second[:shorter] or (len(first) == len(second) and first != second):
+        return None
+    how = "finer" if len(after.parts) > len(before.parts) or before.is_new_year else "coarser"
+    return PairVerdict(ChangeKind.GRANULARITY, f"the same date, said {how}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Instant:
+    """A canonical time as century, decade, year, month, day, as far as its precision goes."""
+
+    era: str
+    year: int
+    parts: tuple[int, ...]
+
+    @property
+    def is_new_year(self) -> bool:
+        return self.parts[_YEARS:] == (1, 1)
+
+    @property
+    def bare(self) -> tuple[int, ...]:
+        return self.parts[:_YEARS] if self.is_new_year else self.parts
+
+
+_YEARS = 3
+"""Parts of a time that is known to the year."""
+_CENTURY = 7
+"""Wikibase's precision of a century; a day has 11."""
+_CANONICAL = re.compile(r"^([+-])(\d+)-(\d\d)-(\d\d)T[^/]*/(\d+)$")
+
+
+def _instant(value: str) -> _Instant | None:
+    match = _CANONICAL.match(value)
+    if match is None:
+        return None
+    year, month, day, precision = (int(match.group(n)) for n in (2, 3, 4, 5))
+    if precision < _CENTURY:
+        return None
+    parts = ((year - 1) // 100, year // 10, year, month, day)
+    known = 5 if day else 4 if month else 3
+    return _Instant(match.group(1), year, parts[: min(precision - _CENTURY + 1, known)])
 
 
 def _quantities(old: str, new: str) -> PairVerdict | None:
@@ -80,7 +125,11 @@ def _quantities(old: str, new: str) -> PairVerdict | None:
         first, second = Decimal(a), Decimal(b)
     except (ValueError, InvalidOperation):
         return None
-    if unit_a == unit_b and first != second and _rounds_to(first, second):
+    if unit_a != unit_b:
+        return None
+    if first == -second:
+        return PairVerdict(ChangeKind.FORMAT, "only the sign of the figure was mended")
+    if first != second and (_rounds_to(first, second) or _same_whole(first, second)):
         return PairVerdict(ChangeKind.GRANULARITY, "one figure is the other one rounded")
     return None
 
@@ -94,6 +143,11 @@ def coarser_equal(a: Date, b: Date) -> bool:
     if a.month != b.month:
         return False
     return a.day is None or b.day is None or a.day == b.day
+
+
+def _same_whole(a: Decimal, b: Decimal) -> bool:
+    """Whether two figures differ by less than one, in decimals of which one has fewer."""
+    return abs(a - b) < 1 <= max(abs(a), abs(b)) and (a % 1 != 0 or b % 1 != 0)
 
 
 def _rounds_to(a: Decimal, b: Decimal) -> bool:

@@ -40,6 +40,8 @@ class Facts(Protocol):
 
     def target(self, item: str) -> str: ...
 
+    def placed(self, item: str) -> bool: ...
+
     def inverse(
         self, subject: EntityDoc, property_id: str, new: str, inverses: Iterable[str]
     ) -> tuple[str, ...]: ...
@@ -85,6 +87,11 @@ class SideFacts:
                     seen.add(parent)
                     todo.append(parent)
         return frozenset(seen - {item})
+
+    def placed(self, item: str) -> bool:
+        """Whether it is at hand what the item is or lies in; without that nothing is contained."""
+        doc = self.docs.get(self.target(item))
+        return doc is not None and bool(doc.items("P31", *UPWARD))
 
     def target(self, item: str) -> str:
         seen = {item}
