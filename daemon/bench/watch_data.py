@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -141,4 +142,12 @@ def snapshot_rows(path: Path) -> Iterator[SnapshotRow]:
 
 
 def _entities(raw: list[dict[str, str]] | None) -> tuple[Entity, ...]:
-    return tuple(Entity(id=one["id"], label=one.get("label") or one["id"]) for one in raw or ())
+    """The items among the answers; a blank node is a value that nobody knows."""
+    return tuple(
+        Entity(id=one["id"], label=one.get("label") or one["id"])
+        for one in raw or ()
+        if _ITEM.match(one["id"])
+    )
+
+
+_ITEM = re.compile(r"^Q[1-9]\d*$")
