@@ -70,7 +70,9 @@ def _times(old: Snak, new: Snak) -> PairVerdict | None:
         return None
     if before.era != after.era:
         same = before.year == after.year
-        return PairVerdict(ChangeKind.FORMAT, "only the era of the year was mended") if same else None
+        return (
+            PairVerdict(ChangeKind.FORMAT, "only the era of the year was mended") if same else None
+        )
     first, second = before.parts, after.parts
     if first == second:
         return PairVerdict(ChangeKind.FORMAT, "the same date written in another way")

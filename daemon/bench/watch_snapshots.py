@@ -133,9 +133,7 @@ class Renderer:
         start = None
         if rng.random() > 1 / 3:
             start = rng.choice((Date(year), Date(year, 6), Date(year, 6, 15)))
-        return self._stage.statement(
-            case.item, case.row.property, value.id, start=start, rank=rank
-        )
+        return self._stage.statement(case.item, case.row.property, value.id, start=start, rank=rank)
 
     def _history(self, case: Case) -> list[Json]:
         """The previous holder, ended long ago, where a `previous` row names one."""
@@ -256,12 +254,8 @@ class Renderer:
             change = set_value(case.row.property, olds[0]["id"], case.item)
         else:
             day = Date(at.year, at.month, at.day)
-            change = set_qualifier(
-                case.row.property, olds[0]["id"], snaks.time_snak("P582", day)
-            )
-        stage.edit(
-            at, case.item, "/* wbsetclaim-update:2||1 */", change, by=stranger, truth=truth
-        )
+            change = set_qualifier(case.row.property, olds[0]["id"], snaks.time_snak("P582", day))
+        stage.edit(at, case.item, "/* wbsetclaim-update:2||1 */", change, by=stranger, truth=truth)
         wait = dt.timedelta(hours=self._rng.randrange(1, 40))
         stage.undo(at + wait, case.item, truth)
 

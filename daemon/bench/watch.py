@@ -1,0 +1,27 @@
+"""The watch, measured: what it finds, what it lets through, what it withstands, what it costs.
+
+Owns the list of parts of `make bench-watch`; each part is a module `watch_*` beside this one.
+Recorded data is read from the checkout's sibling `shared/data/wikidata`, or from `DATA`. `PART`
+runs one part alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from daemon.bench.rows import Row
+from daemon.bench.watch_labelled import labelled_rows
+from daemon.bench.watch_replay import snapshot_replay
+
+PARTS: dict[str, Callable[[bool], list[Row]]] = {
+    "labelled": lambda quick: labelled_rows(),
+    "snapshots": snapshot_replay,
+}
+
+
+def measure(quick: bool) -> list[Row]:
+    """All parts in turn, or the one that `PART` names."""
+    wanted = os.environ.get("PART")
+    chosen = [PARTS[wanted]] if wanted else list(PARTS.values())
+    return [row for part in chosen for row in part(quick)]
