@@ -6,6 +6,7 @@ folder (laid out as `changes/`, `wdqs/`, `qa/`, or flat) or one file; what is no
 
 from __future__ import annotations
 
+import builtins
 import csv
 import json
 import os
@@ -49,7 +50,7 @@ class LabelledEdit:
     machine: str
     """What a language model called it."""
 
-    @property
+    @builtins.property
     def is_update(self) -> bool:
         return self.label == UPDATE
 

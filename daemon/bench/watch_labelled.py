@@ -53,7 +53,7 @@ def labelled_rows(show: Callable[[Table], None] | None = None) -> list[Row]:
             "labelled edits, items, precision of the decided",
             _right(decided),
             DECIDED,
-            f"coverage {share:.3f}: {len(decided)} of {len(items)}; macro-F1 {_f1(decided) or 0:.3f}",
+            f"coverage {share:.3f}: {len(decided)} of {len(items)}",
         ),
     ]
     if figures:

@@ -181,9 +181,7 @@ def _rows(told: dict[Way, tuple[list[Case], Found]]) -> list[Row]:
     equal = Op.EQUAL
     return [
         _row("snapshots: one-to-one changes found", world, 1.0, equal, of_world),
-        _row(
-            "snapshots: overwritten in place, in the correction lane", mended, 1, equal, of_mended
-        ),
+        _row("snapshots: overwritten in place, as corrections", mended, 1, equal, of_mended),
         _row(
             "snapshots: unchanged rows reported",
             len(reported),
