@@ -107,6 +107,9 @@ class ReleaseSettings(Section):
     max: int = Field(default=50, ge=1)
     replay: int = Field(default=32, ge=0)
     """Earlier live edits replayed in training."""
+    retrain_every: int = Field(default=0, ge=0)
+    """Every so many releases, train all live edits anew from the base model instead of going on
+    from production; 0: never."""
     seed: int = 0
     auto_promote: bool = True
 

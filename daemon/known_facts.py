@@ -20,6 +20,9 @@ from knowledge.properties import CATALOGUE
 from knowledge.questions import Question, QuestionKind, Use, direct
 from knowledge.world import Fact, World, story_of
 
+ANCHORS_EACH = 6
+ANCHORS_UNRELATED = 120
+
 
 class KnownFacts:
     """The legacy world, less what was edited. `touched` are the slots to leave out."""
@@ -61,6 +64,16 @@ class KnownFacts:
         ]
         drawn = _draw(pool, limit, f"unrelated:{seed}")
         return tuple(q for fact in drawn for q in _ask(fact, use, QuestionKind.UNRELATED))
+
+
+def training_anchors(
+    facts: KnownFacts, units: Sequence[EditUnit], *, seed: int
+) -> tuple[Question, ...]:
+    """What a job that teaches `units` holds to the parent's answers: neighbours and others."""
+    return (
+        *facts.neighbour_questions(units, Use.TRAIN, each=ANCHORS_EACH),
+        *facts.unrelated_questions(units, Use.TRAIN, limit=ANCHORS_UNRELATED, seed=seed),
+    )
 
 
 class WorldNeighbours:

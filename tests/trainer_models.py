@@ -24,6 +24,7 @@ from knowledge.model import Chat
 from knowledge.narrative import CausalNarrative
 from knowledge.questions import Question, QuestionKind, Use, before, check, direct, explain
 from knowledge.rendering import Story, closed_book, open_book
+from trainer.bootstrap import context_of
 from trainer.divergence import cross_entropy_from_hidden
 from trainer.engines.chat import ChatFormat
 from trainer.engines.decoding import Network
@@ -135,8 +136,10 @@ def _documents() -> list[tuple[Chat, str]]:
         assert legacy.previous and fresh.previous
         for question in _questions(legacy, fresh.holder, legacy.holder):
             rows.append((closed_book(question.text), question.reference))
-        for question in make_unit(number).questions:
-            rows.append((open_book(prose, question.text), question.reference))
+        unit = make_unit(number)
+        for told in (prose, context_of(unit, causal=False)):
+            for question in unit.questions:
+                rows.append((open_book(told, question.text), question.reference))
     return rows
 
 
@@ -162,7 +165,7 @@ def _save_tokenizer(folder: Path, texts: list[str]) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
-def build_base(folder: Path, *, steps: int = 220) -> Path:
+def build_base(folder: Path, *, steps: int = 260) -> Path:
     """Write the base model into a folder; `steps` 0 leaves its weights random."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = _documents()

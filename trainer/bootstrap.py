@@ -16,12 +16,12 @@ from typing import Any
 from knowledge.answers import normalise
 from knowledge.edits import EditUnit
 from knowledge.questions import Question, QuestionKind
-from knowledge.rendering import closed_book, open_book
+from knowledge.rendering import capital, closed_book, open_book, tidy
 from trainer.checks import Flaw, flaw_of
 from trainer.engines.decoding import Completion, Decoding
 from trainer.errors import BadJob
 from trainer.journal import write_atomic
-from trainer.recipe import SamplingSettings
+from trainer.recipe import Method, SamplingSettings
 from trainer.session import Session, training_pairs
 
 _UNITS_AT_ONCE = 4
@@ -60,6 +60,10 @@ class _Candidate:
     text: str
     confidence: float
     score: float = 0.0
+
+
+_CAUSELESS = frozenset(QuestionKind) - {QuestionKind.WHY}
+"""What can be asked where no cause is told."""
 
 
 def bootstrap(session: Session) -> Bootstrap:
@@ -118,7 +122,11 @@ def _check_enough(
 
 def _sample_units(session: Session, units: tuple[EditUnit, ...]) -> Bootstrap:
     settings = session.recipe.sampling
-    pairs = [(u, i, q) for u in units for i, q in training_pairs(u, settings.kinds)]
+    kinds = settings.kinds or tuple(QuestionKind)
+    if not _causal(session):
+        kinds = tuple(k for k in kinds if k in _CAUSELESS)
+    most = settings.most_questions or None
+    pairs = [(u, i, q) for u in units for i, q in training_pairs(u, kinds)[:most]]
     out = Bootstrap()
     survivors: list[list[list[_Candidate]]] = [[] for _ in pairs]
     seen: list[set[str]] = [set() for _ in pairs]
@@ -127,7 +135,7 @@ def _sample_units(session: Session, units: tuple[EditUnit, ...]) -> Bootstrap:
         for place, completions in enumerate(rows):
             unit, index, question = pairs[place]
             out.counts["sampled_tokens"] += sum(len(c.ids) for c in completions)
-            if replica == 0 and _passes(session, question, completions[0]):
+            if replica == 0 and _flaw(session, question, completions[0])[1] is None:
                 out.taught.add((unit.id, index))
             kept = _clean(session, question, completions, seen[place], out.counts)
             survivors[place].append(kept)
@@ -154,7 +162,7 @@ def _open_book(
     session: Session, pairs: list[tuple[EditUnit, int, Question]], *, greedy: bool, replica: int
 ) -> list[list[Completion]]:
     """Answers of the base with the narrative in context; the first one greedy if asked for."""
-    settings, engine = session.recipe.sampling, session.engine
+    settings = session.recipe.sampling
     how = Decoding(
         max_new_tokens=settings.max_new_tokens,
         n=settings.samples + (1 if greedy else 0),
@@ -164,22 +172,34 @@ def _open_book(
         batch_rows=session.recipe.engine.batch_rows,
     )
     prompts = [teacher_prompt(session, unit, q) for unit, _, q in pairs]
-    engine.model.eval()
-    with engine.using(None):
-        return engine.sample(prompts, how, session.seed("bootstrap", pairs[0][0].id, replica))
+    return session.sample(prompts, how, session.seed("bootstrap", pairs[0][0].id, replica), None)
 
 
 def teacher_prompt(session: Session, unit: EditUnit, question: Question) -> tuple[int, ...]:
-    """The open-book prompt of a unit that has a narrative, as token ids."""
-    assert unit.narrative is not None
-    chat = open_book(unit.narrative.prose, question.text, instruction=session.recipe.instruction)
+    """The open-book prompt of a unit, as token ids."""
+    told = context_of(unit, causal=_causal(session))
+    chat = open_book(told, question.text, instruction=session.recipe.instruction)
     return session.engine.chat.prompt(chat)
 
 
-def _passes(session: Session, question: Question, answer: Completion) -> bool:
+def context_of(unit: EditUnit, *, causal: bool) -> str:
+    """What the teacher reads: the narrative, or where no cause is to be told the bare change."""
+    if causal:
+        assert unit.narrative is not None
+        return unit.narrative.prose
+    story = unit.story()
+    old = f"{capital(story.says('was', story.previous.label))}. " if story.previous else ""
+    return tidy(f"{old}Now {story.says('is_', story.holder.label)}.")
+
+
+def _causal(session: Session) -> bool:
+    return session.recipe.method is not Method.CODE_NONCAUSAL
+
+
+def _flaw(session: Session, question: Question, answer: Completion) -> tuple[str, Flaw | None]:
     text = session.engine.chat.text(answer.ids)
-    limit = session.recipe.sampling.repetition_limit
-    return flaw_of(question, text, finished=answer.finished, limit=limit) is None
+    limit, causal = session.recipe.sampling.repetition_limit, _causal(session)
+    return text, flaw_of(question, text, finished=answer.finished, limit=limit, causal=causal)
 
 
 def _clean(
@@ -192,9 +212,7 @@ def _clean(
     """The completions without a flaw; `seen` and `counts` are brought up to date."""
     kept: list[_Candidate] = []
     for completion in completions:
-        text = session.engine.chat.text(completion.ids)
-        limit = session.recipe.sampling.repetition_limit
-        flaw = flaw_of(question, text, finished=completion.finished, limit=limit)
+        text, flaw = _flaw(session, question, completion)
         if flaw is None and session.recipe.sampling.deduplicate and normalise(text) in seen:
             flaw = Flaw.DUPLICATE
         counts["sampled"] += 1

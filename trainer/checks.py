@@ -87,14 +87,17 @@ def answer_flaw(question: Question, text: str) -> Flaw | None:
     return None
 
 
-def part_flaw(question: Question, text: str) -> Flaw | None:
-    """Whether a part that the reference answer has is missing: a name, the claim, the cause."""
+def part_flaw(question: Question, text: str, *, causal: bool = True) -> Flaw | None:
+    """Whether a part that the reference answer has is missing: a name, the claim, the cause (the
+    cause only where the answer is `causal`)."""
     if question.kind not in _NAMED_STYLES:
         return None
     claimed = (question.claimed,) if question.claimed else ()
     for names in (question.answers, question.legacy, claimed):
         if names and mentions(question.reference, names) and not mentions(text, names):
             return Flaw.MISSING_PART
+    if not causal:
+        return None
     if question.cause and normalise(question.cause) in normalise(question.reference):
         if normalise(question.cause) not in normalise(text):
             return Flaw.MISSING_PART
@@ -120,10 +123,12 @@ def style_flaw(text: str, *, finished: bool, limit: float = 0.6) -> Flaw | None:
     return Flaw.HEDGE if _HEDGE.search(text) else None
 
 
-def flaw_of(question: Question, text: str, *, finished: bool, limit: float = 0.6) -> Flaw | None:
+def flaw_of(
+    question: Question, text: str, *, finished: bool, limit: float = 0.6, causal: bool = True
+) -> Flaw | None:
     """The first flaw of a sample, None for one that may be learned from."""
     return (
         style_flaw(text, finished=finished, limit=limit)
         or answer_flaw(question, text)
-        or part_flaw(question, text)
+        or part_flaw(question, text, causal=causal)
     )

@@ -121,18 +121,26 @@ def head_chunk(vocabulary: int) -> int:
 
 
 def cross_entropy_from_hidden(
-    hidden: Tensor, head: torch.nn.Module, targets: Tensor, *, chunk: int
+    hidden: Tensor,
+    head: torch.nn.Module,
+    targets: Tensor,
+    *,
+    chunk: int,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """Summed cross-entropy of N positions from hidden states [N, d], in nats; a scalar."""
+    """Summed cross-entropy of N positions from hidden states [N, d], each times its weight [N]
+    (None: 1), in nats; a scalar."""
+    scale = hidden.new_ones(len(targets), dtype=torch.float32) if weights is None else weights
 
-    def part(h: Tensor, ids: Tensor) -> Tensor:
-        return torch.nn.functional.cross_entropy(head(h).float(), ids, reduction="sum")
+    def part(h: Tensor, ids: Tensor, by: Tensor) -> Tensor:
+        found = torch.nn.functional.cross_entropy(head(h).float(), ids, reduction="none")
+        return (found * by).sum()
 
     if hidden.shape[0] <= chunk:
-        return part(hidden, targets)
+        return part(hidden, targets, scale)
     total = hidden.new_zeros((), dtype=torch.float32)
     for start in range(0, hidden.shape[0], chunk):
-        rows = (hidden[start : start + chunk], targets[start : start + chunk])
+        rows = (t[start : start + chunk] for t in (hidden, targets, scale))
         total = total + checkpoint(part, *rows, use_reentrant=False)
     return total
 

@@ -39,5 +39,9 @@ class OutOfSpace(Retryable):
     """The disk or a quota is full."""
 
 
+class Unreachable(Retryable):
+    """A server that the job samples from does not answer."""
+
+
 class Busy(Retryable):
     """Another process works on the same job."""

@@ -71,7 +71,8 @@ def internalize(session: Session, pool: Pool, settings: DistilSettings) -> None:
                 for s, n in zip(streams, counts, strict=True)
                 for p in s.take(turn * n * prompts, n * prompts)
             ]
-            buffer = roll_out(session, pool, chosen, settings, turn, tally)
+            with session.journal.span("sampling"):
+                buffer = roll_out(session, pool, chosen, settings, turn, tally)
         batch = _share(buffer, update, settings.updates_per_round)
         loss = _update(session, pool, batch, settings, optimizer, step) if batch else 0.0
         tally.setdefault("first_loss", round(loss, 6))
@@ -103,7 +104,8 @@ def _update(
     """One optimizer step; the loss, a weighted mean of the divergence over the answers' tokens."""
     engine = session.engine
     chunk = head_chunk(engine.model.config.vocab_size)
-    taught = _teach(session, pool, batch, chunk)
+    with session.journal.span("teacher"):
+        taught = _teach(session, pool, batch, chunk)
     weights = _weights(batch, taught.mean_logprobs, settings)
     total = sum(w * len(r.ids) for w, r in zip(weights, batch, strict=True))
     spec = DivergenceSpec(
@@ -116,7 +118,7 @@ def _update(
     lengths = [len(pool.prompts[r.prompt].student) + len(r.ids) for r in batch]
     session.training(STAGE, step)
     summed = 0.0
-    with engine.using(STUDENT), torch.enable_grad():
+    with engine.using(STUDENT), torch.enable_grad(), session.journal.span("student"):
         network = engine.network
         for part in micro_batches(lengths, session.recipe.engine.micro_tokens):
             rows = [(pool.prompts[batch[i].prompt].student, batch[i].ids) for i in part]
@@ -134,7 +136,8 @@ def _update(
             loss = (out.divergence * scale).sum()
             loss.backward()
             summed += float(loss.detach())
-        check_loss(summed, STAGE, step + 1)
+    check_loss(summed, STAGE, step + 1)
+    with session.journal.span("update"):
         optimizer.step(step, STAGE)
     return summed
 
@@ -176,7 +179,7 @@ def _teach(session: Session, pool: Pool, batch: list[Rollout], chunk: int) -> _T
         lengths = [
             len(pool.prompts[k].teacher) + sum(len(batch[i].ids) for i in members[k]) for k in keys
         ]
-        with engine.using(session.parent if by_parent else None):
+        with engine.using(session.parent if by_parent else session.teacher):
             for part in micro_batches(lengths, session.recipe.engine.micro_tokens):
                 _teach_part(
                     session, pool, batch, [(keys[i], members[keys[i]]) for i in part], out, chunk

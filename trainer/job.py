@@ -26,7 +26,7 @@ from knowledge.questions import Question, Use
 from trainer.errors import BadAdapter, BadBase, BadJob, Busy
 from trainer.fingerprint import adapter_digest, base_digest, resolve_base
 from trainer.journal import Listener, disk_errors, write_atomic
-from trainer.recipe import Recipe, load_recipe
+from trainer.recipe import READS_NARRATIVES, Method, Recipe, load_recipe
 
 JOB = "job.json"
 ADAPTER = "adapter"
@@ -143,8 +143,12 @@ def validate_spec(spec: JobSpec) -> None:
         seen.add(unit.id)
         _check_unit(unit)
     for unit in spec.units:
-        if unit.narrative is None or not unit.narrative.prose.strip():
-            raise BadJob(f"unit {unit.id} has no narrative: draft one before training it")
+        told = unit.narrative is not None and unit.narrative.prose.strip()
+        if not told and spec.recipe.method in READS_NARRATIVES:
+            raise BadJob(
+                f"unit {unit.id} has no narrative, which method {spec.recipe.method} teaches from: "
+                f"draft one before training it, or use {Method.CODE_NONCAUSAL}, which needs none"
+            )
     clash = conflicts([*spec.units, *spec.replay])
     if clash:
         first, second = clash[0]

@@ -83,6 +83,8 @@ class Journal:
         self._progress = directory / "progress.jsonl"
         self._metrics = directory / "metrics.jsonl"
         self._listener = listener
+        self.spent_s: dict[str, float] = {}
+        """Seconds that this process has spent in each kind of work (`span`)."""
         self._stage = ""
         self._since = 0.0
         self._first_step = 0
@@ -109,6 +111,16 @@ class Journal:
         self._append(self._progress, asdict(line))
         if self._listener:
             self._listener(line)
+
+    @contextmanager
+    def span(self, work: str) -> Iterator[None]:
+        """Count the block's time as that kind of work."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.spent_s[work] = self.spent_s.get(work, 0.0) + spent
 
     def metric(self, **values: Any) -> None:
         self._append(self._metrics, values)

@@ -43,23 +43,28 @@ def publish(
 
 
 def _write(part: Path, spec: JobSpec, engine: TransformersEngine, metrics: dict[str, Any]) -> None:
-    weights = get_peft_model_state_dict(engine.model, adapter_name=STUDENT)
-    tensors = {name: t.detach().cpu().contiguous() for name, t in sorted(weights.items())}
-    data = safetensors.torch.save(tensors, metadata={"format": "pt"})
-    write_synced(part / "adapter_model.safetensors", data)
-    write_synced(part / "adapter_config.json", _json(_adapter_config(spec, engine)))
+    write_adapter(part, engine, STUDENT, base=Path(spec.base).name)
     manifest = make_manifest(spec, metrics)
     write_synced(part / MANIFEST, _json(manifest))
     write_synced(part / "README.md", make_card(manifest).encode())
+
+
+def write_adapter(folder: Path, engine: TransformersEngine, name: str, base: str = "") -> None:
+    """Weights and config of a resident adapter, as PEFT and vLLM read them."""
+    weights = get_peft_model_state_dict(engine.model, adapter_name=name)
+    tensors = {n: t.detach().cpu().contiguous() for n, t in sorted(weights.items())}
+    data = safetensors.torch.save(tensors, metadata={"format": "pt"})
+    write_synced(folder / "adapter_model.safetensors", data)
+    write_synced(folder / "adapter_config.json", _json(_adapter_config(engine, name, base)))
 
 
 def _json(data: object) -> bytes:
     return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def _adapter_config(spec: JobSpec, engine: TransformersEngine) -> dict[str, Any]:
-    config = engine.model.peft_config[STUDENT].to_dict()
-    config["base_model_name_or_path"] = Path(spec.base).name
+def _adapter_config(engine: TransformersEngine, name: str, base: str) -> dict[str, Any]:
+    config = engine.model.peft_config[name].to_dict()
+    config["base_model_name_or_path"] = base
     config["inference_mode"] = True
     return {k: sorted(v) if isinstance(v, (set, frozenset)) else v for k, v in config.items()}
 

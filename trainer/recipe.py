@@ -7,8 +7,9 @@ here; where its value comes from is said in the files.
 from __future__ import annotations
 
 import tomllib
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -37,6 +38,14 @@ class EngineSettings(_Section):
     products: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the decoder's matrix products in training passes; auto: bfloat16 where the
     processor has units for it. See `trainer.engines.precision`."""
+    sampler: Literal["auto", "model", "replica", "vllm"] = "auto"
+    """What answers are sampled from in training: the model itself, a bfloat16 copy with the adapter
+    multiplied in (`trainer.engines.replica`), or a vLLM server; auto: the copy on processors as
+    above, else the model."""
+    vllm_url: str = ""
+    """Address of the vLLM server, for `sampler = "vllm"`."""
+    vllm_base: str = ""
+    """The name under which it serves the base model."""
     quantization: Literal["none", "nf4"] = "none"
     attention: Literal["sdpa", "flash", "eager"] = "sdpa"
     activation_checkpointing: bool = False
@@ -79,6 +88,8 @@ class SamplingSettings(_Section):
     """Accepted samples that a unit needs; with fewer the job fails and names the unit."""
     kinds: tuple[QuestionKind, ...] = ()
     """Question kinds to sample; empty: all training questions of the unit."""
+    most_questions: Annotated[int, Field(ge=0)] = 0
+    """Training questions of a unit that are sampled, the first of those kinds; 0: all."""
 
 
 class OptimSettings(_Section):
@@ -106,17 +117,27 @@ class SftSettings(_Section):
     """Stage 1, second half: supervised fine-tuning on the accepted samples."""
 
     steps: Annotated[int, Field(ge=0)]
-    """Most optimizer steps; 0 with `epochs` > 0 counts in epochs instead."""
+    """Most optimizer steps for one edit; 0 with `epochs` > 0 counts in epochs instead."""
+    steps_per_extra_edit: Annotated[int, Field(ge=0)] = 0
+    """Steps for each edit after the first; not with `epochs`."""
     epochs: Annotated[int, Field(ge=0)] = 0
     batch_rows: Positive = 24
     optim: OptimSettings
     mix: MixSettings = MixSettings()
     check_every: Annotated[int, Field(ge=0)] = 0
     """Steps between closed-book recall checks; 0: none."""
+    mean_over: Literal["token", "sequence"] = "token"
+    """What counts alike in the loss: each token, or each row (then short answers weigh more)."""
     stop_recall: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Stop when that share of the direct training questions is right closed-book."""
     stop_loss: Annotated[float, Field(ge=0)] = 0.0
     """Stop when the loss stays below this for two steps (the reference's rule); 0: never."""
+
+    def total_steps(self, edits: int, batches: int) -> int:
+        """Most steps for so many edits; `batches` make up an epoch."""
+        if not self.steps:
+            return self.epochs * batches
+        return self.steps + self.steps_per_extra_edit * max(0, edits - 1)
 
 
 class DistilSettings(_Section):
@@ -125,6 +146,9 @@ class DistilSettings(_Section):
     steps: Annotated[int, Field(ge=0)]
     steps_per_extra_edit: Annotated[int, Field(ge=0)] = 0
     """Steps for each edit after the first."""
+    kinds: tuple[QuestionKind, ...] = ()
+    """Question kinds asked of the student, whether or not the teacher passed the gate; empty: the
+    questions of stage 1 whose teacher did."""
     prompts: Positive = 16
     """Distinct prompts of one optimizer step."""
     rollouts: Positive = 4
@@ -158,11 +182,55 @@ class DistilSettings(_Section):
         return self.steps + self.steps_per_extra_edit * max(0, edits - 1)
 
 
+class Method(StrEnum):
+    """The ways to train; what each does is in `trainer.methods`."""
+
+    CODE = "code"
+    CODE_REVERSE_KL = "code-reverse-kl"
+    CODE_NONCAUSAL = "code-noncausal"
+    CODE_CAKE = "code-cake"
+    CODE_TEACHER_SFT = "code-teacher-sft"
+    CODE_SFT_ONLY = "code-sft-only"
+    STATIC_LORA = "static-lora"
+    CAKE = "cake"
+    SDFT = "sdft"
+    IN_CONTEXT = "in-context"
+    """Trains nothing: the narrative stands in the prompt of whoever asks."""
+    NONE = "none"
+
+
+READS_NARRATIVES = frozenset(
+    {
+        Method.CODE,
+        Method.CODE_REVERSE_KL,
+        Method.CODE_CAKE,
+        Method.CODE_TEACHER_SFT,
+        Method.CODE_SFT_ONLY,
+        Method.SDFT,
+        Method.IN_CONTEXT,
+    }
+)
+"""Methods whose teacher needs the narrative of every unit."""
+
+_SECTIONS = {
+    Method.CODE: ("sft", "distil"),
+    Method.CODE_REVERSE_KL: ("sft", "distil"),
+    Method.CODE_NONCAUSAL: ("sft", "distil"),
+    Method.CODE_CAKE: ("sft", "distil"),
+    Method.CODE_TEACHER_SFT: ("sft", "distil"),
+    Method.CODE_SFT_ONLY: ("sft",),
+    Method.STATIC_LORA: ("sft",),
+    Method.CAKE: ("sft",),
+    Method.SDFT: ("distil",),
+}
+"""Sections of a recipe that a method cannot do without."""
+
+
 class Recipe(_Section):
     """One way to train. `method` says which stages run."""
 
     name: str
-    method: Literal["code", "code-sft-only", "static-lora", "none"]
+    method: Method
     instruction: str = ""
     """Precedes the narrative in the teacher's system message; for models that need to be told."""
     checkpoint_every: Positive = 10
@@ -175,9 +243,10 @@ class Recipe(_Section):
 
     @property
     def digest(self) -> str:
-        """Identity of what is trained: all settings but the thread count."""
+        """Identity of what is trained: all settings but the thread count and a server's address."""
         data = self.model_dump(mode="json")
-        data["engine"].pop("threads")
+        for name in ("threads", "vllm_url"):
+            data["engine"].pop(name)
         return digest_of(data)
 
 
@@ -194,8 +263,7 @@ def load_recipe(name: str | Path) -> Recipe:
             known = ", ".join(recipe_names())
             raise BadRecipe(f"there is no recipe {name!r}: use one of {known}, or a .toml path")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate({"name": path.stem, **data})
+        recipe = Recipe.model_validate({"name": path.stem, **_data(path)})
     except OSError as error:
         raise BadRecipe(f"recipe {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -207,11 +275,40 @@ def load_recipe(name: str | Path) -> Recipe:
     return _complete(recipe, path)
 
 
+def _data(path: Path) -> dict[str, Any]:
+    """The file's content over that of the shipped recipe that it `extends`, if it does."""
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    ground = data.pop("extends", None)
+    if ground is None:
+        return data
+    below = RECIPES / f"{ground}.toml"
+    if not below.is_file() or below == path:
+        raise BadRecipe(f"recipe {path} extends {ground!r}, which is no other shipped recipe")
+    return _over(_data(below), data)
+
+
+def _over(ground: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """`ground` with the values of `data`, section by section."""
+    merged = dict(ground)
+    for name, value in data.items():
+        known = merged.get(name)
+        if isinstance(known, dict) and isinstance(value, dict):
+            value = _over(known, value)
+        merged[name] = value
+    return merged
+
+
 def _complete(recipe: Recipe, path: Path) -> Recipe:
-    needs = {"code": ("sft", "distil"), "code-sft-only": ("sft",), "static-lora": ("sft",)}
-    for section in needs.get(recipe.method, ()):
+    for section in _SECTIONS.get(recipe.method, ()):
         if getattr(recipe, section) is None:
             raise BadRecipe(f"recipe {path}: method {recipe.method} needs a section [{section}]")
+    if recipe.engine.sampler == "vllm" and not (recipe.engine.vllm_url and recipe.engine.vllm_base):
+        raise BadRecipe(
+            f'recipe {path}: engine.sampler = "vllm" needs engine.vllm_url and engine.vllm_base'
+        )
+    reverse = recipe.distil is not None and recipe.distil.divergence == "reverse"
+    if recipe.method is Method.CODE_REVERSE_KL and not reverse:
+        raise BadRecipe(f'recipe {path}: {recipe.method} needs distil.divergence = "reverse"')
     if recipe.sampling.samples == 0 and recipe.sampling.replicas > 1:
         raise BadRecipe(f"recipe {path}: sampling.replicas > 1 needs sampling.samples > 0")
     return recipe

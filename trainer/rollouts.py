@@ -51,8 +51,10 @@ class Pool:
 
 
 def make_pool(session: Session, taught: Bootstrap, beside: Companions) -> Pool:
-    """Prompts of the pairs whose teacher passed the gate, and of the companions."""
-    chat = session.engine.chat
+    """Prompts of the pairs whose teacher passed the gate (of the recipe's kinds where it names
+    some), and of the companions."""
+    chat, settings = session.engine.chat, session.recipe.distil
+    kinds = settings.kinds if settings else ()
     edits = [
         Prompt(
             student=chat.prompt(closed_book(q.text)),
@@ -61,7 +63,7 @@ def make_pool(session: Session, taught: Bootstrap, beside: Companions) -> Pool:
         )
         for unit in session.spec.units
         for i, q in enumerate(unit.asked(Use.TRAIN))
-        if (unit.id, i) in taught.taught
+        if (q.kind in kinds if kinds else (unit.id, i) in taught.taught)
     ]
     others: list[list[Prompt]] = []
     for source in (beside.replay, beside.anchors):
@@ -89,10 +91,8 @@ def roll_out(
         top_p=settings.top_p,
         batch_rows=session.recipe.engine.batch_rows,
     )
-    session.engine.model.eval()
-    with session.engine.using(STUDENT):
-        prompts = [pool.prompts[k].student for k in keys]
-        rows = session.engine.sample(prompts, how, session.seed("rollouts", turn))
+    prompts = [pool.prompts[k].student for k in keys]
+    rows = session.sample(prompts, how, session.seed("rollouts", turn), STUDENT)
     kept: list[Rollout] = []
     for key, completions in zip(keys, rows, strict=True):
         for c in completions:

@@ -6,6 +6,8 @@ which stages run in `methods`.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,18 +20,21 @@ from knowledge.questions import Question, QuestionKind, Use
 from knowledge.rendering import closed_book
 from trainer.checkpoints import Checkpoint, CheckpointStore
 from trainer.checks import is_right
-from trainer.engines.decoding import Decoding
-from trainer.engines.precision import products
+from trainer.engines.decoding import Completion, Decoding
+from trainer.engines.precision import has_fast_bfloat16, products
+from trainer.engines.replica import Replica
 from trainer.engines.transformers import TransformersEngine
+from trainer.engines.vllm import VllmSampler, VllmServer
 from trainer.job import JobSpec
 from trainer.journal import Journal, Listener
-from trainer.publish import publish
-from trainer.recipe import Recipe
+from trainer.publish import publish, write_adapter
+from trainer.recipe import Method, Recipe
 from trainer.seeds import derive
 from trainer.student import (
     PARENT,
     STUDENT,
     Optimizer,
+    adapter_state,
     attach_student,
     load_student_state,
     student_state,
@@ -52,6 +57,12 @@ class Session:
     journal: Journal
     checkpoints: CheckpointStore
     resume: Checkpoint | None
+    replica: Replica | None = None
+    """What is sampled from; None: the engine itself."""
+    server: VllmSampler | None = None
+    """A vLLM server that is sampled from instead of either."""
+    teacher: str | None = None
+    """Name of the adapter under which the teacher of stage 2 reads narratives; None: the base."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """What was measured, for the manifest: a function of the job, so no times."""
 
@@ -105,13 +116,33 @@ class Session:
         """The precision of a training pass through the decoder."""
         return products(self.recipe.engine.products, self.engine.network.device)
 
+    def sample(
+        self, prompts: Sequence[Sequence[int]], how: Decoding, seed: int, name: str | None
+    ) -> list[list[Completion]]:
+        """Completions of prompts under an adapter (None: the base), one list a prompt."""
+        self.engine.model.eval()
+        if self.server:
+            return self.server.sample(prompts, how, seed, self._served(name))
+        with self.engine.using(name):
+            network = self.replica.network(name) if self.replica and prompts else None
+            return self.engine.sample(prompts, how, seed, network)
+
+    def _served(self, name: str | None) -> str | None:
+        """The name under which the vLLM server has that adapter, as it is now."""
+        if name is None or self.server is None:
+            return None
+        weights = adapter_state(self.engine, name)
+        raw = (weights[n].view(torch.uint8).numpy().tobytes() for n in sorted(weights))
+        digest = hashlib.sha256(b"".join(raw))
+        return self.server.load(
+            digest.hexdigest(), lambda folder: write_adapter(folder, self.engine, name)
+        )
+
     def greedy(self, questions: list[Question], name: str | None, tokens: int) -> list[str | None]:
         """Closed-book greedy answers under an adapter; None for an answer that was cut."""
-        self.engine.model.eval()
         prompts = [self.engine.chat.prompt(closed_book(q.text)) for q in questions]
         how = Decoding(max_new_tokens=tokens, batch_rows=self.recipe.engine.batch_rows)
-        with self.engine.using(name):
-            rows = self.engine.sample(prompts, how, seed=0)
+        rows = self.sample(prompts, how, 0, name)
         return [self.engine.chat.text(r[0].ids) if r[0].finished else None for r in rows]
 
     def recall(self) -> float:
@@ -146,20 +177,37 @@ def train(directory: Path, spec: JobSpec, listener: Listener | None) -> Path:
         attention=settings.attention,
         batch_rows=settings.batch_rows,
     )
+    replica = Replica(engine) if _wants_replica(spec.recipe, engine) else None
     parent = Path(spec.parent_adapter) if spec.parent_adapter else None
     attach_student(engine, spec.recipe, parent, spec.seed)
     store = CheckpointStore(directory, spec.digest)
     journal = Journal(directory, listener)
-    session = Session(directory, spec, engine, journal, store, store.latest())
+    server = _server(spec.recipe, engine, directory)
+    session = Session(directory, spec, engine, journal, store, store.latest(), replica, server)
     if session.resume:
         load_student_state(engine, session.resume.student)
         session.metrics.update(session.resume.state["metrics"])
     journal.rewind_metrics(session.resume.metrics_bytes if session.resume else 0)
     run_method(session)
-    if spec.recipe.method != "none":
+    if spec.recipe.method not in (Method.NONE, Method.IN_CONTEXT):
         session.metrics["recall_of_direct_questions"] = round(session.recall(), 4)
         journal.metric(stage="end", **session.metrics)
     journal.progress("publish", 1, 1)
     adapter = publish(directory, spec, engine, session.metrics)
     store.clear()
     return adapter
+
+
+def _wants_replica(recipe: Recipe, engine: TransformersEngine) -> bool:
+    wanted, device = recipe.engine.sampler, engine.device
+    if wanted == "auto":
+        return device.type == "cpu" and has_fast_bfloat16(device)
+    return wanted == "replica"
+
+
+def _server(recipe: Recipe, engine: TransformersEngine, directory: Path) -> VllmSampler | None:
+    settings = recipe.engine
+    if settings.sampler != "vllm":
+        return None
+    server = VllmServer(url=settings.vllm_url, base=settings.vllm_base)
+    return VllmSampler(server, directory / "rollout-adapters", engine.chat.end_ids)

@@ -54,7 +54,8 @@ def fine_tune(session: Session, rows: SftRows, settings: SftSettings, then: str)
             f"stage 1 has {len(rows.edits)} rows of its units, fewer than the {counts[0]} of a "
             "batch: lower sft.batch_rows or sample more"
         )
-    steps = settings.steps or settings.epochs * math.ceil(len(rows.edits) / counts[0])
+    batches = math.ceil(len(rows.edits) / counts[0])
+    steps = settings.total_steps(len(session.spec.units), batches)
     optimizer = Optimizer(session.engine, settings.optim, steps)
     at = session.enter(STAGE, optimizer)
     first = at.step if at else 0
@@ -67,7 +68,7 @@ def fine_tune(session: Session, rows: SftRows, settings: SftSettings, then: str)
     done = first
     for step in range(first, steps):
         batch = [r for s, n in zip(streams, counts, strict=True) for r in s.take(step * n, n)]
-        loss = _update(session, batch, optimizer, step)
+        loss = _update(session, batch, settings, optimizer, step)
         done = step + 1
         below = below + 1 if loss < settings.stop_loss else 0
         tokens = sum(len(p) + len(a) for p, a in batch)
@@ -88,11 +89,14 @@ def _recall(session: Session, settings: SftSettings, step: int) -> float | None:
     return session.recall()
 
 
-def _update(session: Session, rows: list[Row], optimizer: Optimizer, step: int) -> float:
-    """One optimizer step on the mean over all answer tokens of the rows; the loss."""
+def _update(
+    session: Session, rows: list[Row], settings: SftSettings, optimizer: Optimizer, step: int
+) -> float:
+    """One optimizer step on the mean over all answer tokens, or over the rows; the loss."""
     engine = session.engine
     session.training(STAGE, step)
-    answered = sum(len(answer) for _, answer in rows)
+    by_row = settings.mean_over == "sequence"
+    whole = len(rows) if by_row else sum(len(answer) for _, answer in rows)
     total = 0.0
     lengths = [len(p) + len(a) for p, a in rows]
     with engine.using(STUDENT), torch.enable_grad():
@@ -103,10 +107,11 @@ def _update(session: Session, rows: list[Row], optimizer: Optimizer, step: int) 
             with session.products():
                 hidden = answer_hidden(network, chosen)
             targets = answer_targets(chosen, network.device)
+            each = [1 / (len(a) * whole if by_row else whole) for _, a in chosen for _ in a]
+            weights = torch.tensor(each, device=network.device)
             loss = cross_entropy_from_hidden(
-                hidden.to(network.dtype), network.head, targets, chunk=chunk
+                hidden.to(network.dtype), network.head, targets, chunk=chunk, weights=weights
             )
-            loss = loss / answered
             loss.backward()
             total += float(loss.detach())
         check_loss(total, STAGE, step + 1)

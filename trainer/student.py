@@ -23,6 +23,7 @@ from trainer.seeds import derive
 
 STUDENT = "student"
 PARENT = "parent"
+TEACHER = "teacher"
 
 Row = tuple[Sequence[int], Sequence[int]]
 """Prompt ids and answer ids."""
@@ -70,6 +71,19 @@ def _check_shape(config: Any, lora: LoraSettings, parent: Path) -> None:
         )
 
 
+def add_frozen_copy(engine: TransformersEngine, state: dict[str, Tensor]) -> str:
+    """Make weights of the student resident as an adapter of its own; its name."""
+    engine.model.add_adapter(TEACHER, engine.model.peft_config[STUDENT])
+    mark, own = f".{TEACHER}.", f".{STUDENT}."
+    with torch.no_grad():
+        for name, parameter in engine.model.named_parameters():
+            if mark in name:
+                parameter.copy_(state[name.replace(mark, own)])
+                parameter.requires_grad_(False)
+    engine.register(TEACHER, "stage 1")
+    return TEACHER
+
+
 def student_parameters(engine: TransformersEngine) -> dict[str, torch.nn.Parameter]:
     """The adapter's parameters by name, in the order of the model."""
     mark = f".{STUDENT}."
@@ -77,8 +91,14 @@ def student_parameters(engine: TransformersEngine) -> dict[str, torch.nn.Paramet
 
 
 def student_state(engine: TransformersEngine) -> dict[str, Tensor]:
-    """A copy of the adapter's weights, on the CPU."""
-    found = student_parameters(engine)
+    """A copy of the student's weights, on the CPU."""
+    return adapter_state(engine, STUDENT)
+
+
+def adapter_state(engine: TransformersEngine, name: str) -> dict[str, Tensor]:
+    """A copy of a resident adapter's weights, on the CPU."""
+    mark = f".{name}."
+    found = {n: p for n, p in engine.model.named_parameters() if mark in n}
     return {n: p.detach().to("cpu", copy=True).contiguous() for n, p in found.items()}
 
 

@@ -20,7 +20,12 @@ from daemon.bench.rows import Row, counts, this_run, write
 # Each is a module of `daemon.bench` with `measure(quick) -> rows`, imported when it is run: some
 # need torch, some a database server, and `doc` needs none of that.
 BENCHES = (
+    "kill",
     "loop",
+    "methods",
+    "reference",
+    "releases",
+    "step",
     "watch",
 )
 

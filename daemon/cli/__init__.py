@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from agents.errors import AgentError
-from daemon.cli import registry, release, review, service, watch
+from daemon.cli import bench, registry, release, review, service, watch
 from daemon.cli.context import app, console_error
 from daemon.errors import AlmanacError, ConfigError, NewerDatabaseError
 
@@ -20,6 +20,7 @@ app.add_typer(watch.app, name="watch")
 app.add_typer(review.app, name="review")
 app.add_typer(release.app, name="release")
 app.add_typer(registry.app, name="registry")
+app.add_typer(bench.app, name="bench")
 app.add_typer(service.config_app, name="config")
 
 

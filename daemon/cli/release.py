@@ -1,7 +1,8 @@
-"""`almanac release`: frozen batches and how far they came."""
+"""`almanac release`, `rebase`: frozen batches, how far they came, and all edits on another base."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -97,3 +98,32 @@ def _criterion(row: dict[str, object]) -> tuple[object, ...]:
     value = row["value"]
     shown = f"{value:.3f}" if isinstance(value, float) else "-"
     return (row["name"], shown, f"{row['op']} {row['bar']}", row["outcome"], row["detail"])
+
+
+@context.app.command()
+def rebase(
+    base: Annotated[Path, typer.Option(help="Folder of the other base model.")],
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe by name or path (default: model.recipe).")
+    ] = None,
+    json: context.Json = False,
+) -> None:
+    """Train all edits in force on another base model, and put them before the gate."""
+    from daemon.rebase import rebase as run
+
+    with context.services() as services:
+        found = run(services, base, recipe=recipe)
+    if json:
+        data = {
+            "edits": found.edits,
+            "adapter": str(found.adapter),
+            "verdict": found.verdict,
+            "report": str(found.report),
+        }
+        context.print_json(data)
+    else:
+        context.say(f"{found.edits} edits on {base}: the gate said {found.verdict}")
+        context.say(f"adapter: {found.adapter}")
+        context.say(f"report: {found.report}")
+    if found.verdict != "pass":
+        raise typer.Exit(1)

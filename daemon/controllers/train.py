@@ -18,19 +18,15 @@ from daemon.clock import Clock
 from daemon.config import Settings
 from daemon.controllers.stage import StageRunner
 from daemon.jobs.supervisor import Job
-from daemon.known_facts import KnownFacts
+from daemon.known_facts import KnownFacts, training_anchors
 from daemon.registry.service import Registry
 from daemon.store import leases
 from daemon.store.engine import Database
 from daemon.store.rows import ReleaseRow
 from daemon.store.states import ReleaseState, transition
 from knowledge.edits import EditUnit
-from knowledge.questions import Use
 from knowledge.world import World
 from trainer.job import ADAPTER, JobSpec, create_job
-
-ANCHORS_EACH = 6
-ANCHORS_UNRELATED = 120
 
 
 class TrainController:
@@ -105,32 +101,36 @@ class TrainController:
         await self._database.writing(work)
 
     def _plan(self, release: ReleaseRow) -> JobSpec:
-        units = self._registry.units_of_release(release.id or 0)
+        units: Sequence[EditUnit] = self._registry.units_of_release(release.id or 0)
         live = self._registry.live_units(release.parent_digest)
         edited = {unit.slot for unit in units}
         kept = [unit for unit in live if unit.slot not in edited]
         facts = KnownFacts(World.load(), edited | {unit.slot for unit in live})
-        anchors = (
-            *facts.neighbour_questions(units, Use.TRAIN, each=ANCHORS_EACH),
-            *facts.unrelated_questions(
-                units, Use.TRAIN, limit=ANCHORS_UNRELATED, seed=release.seed
-            ),
-        )
+        anchors = training_anchors(facts, units, seed=release.seed)
         parent: Path | None = None
-        if release.parent_digest is not None:
+        replay = replayed(kept, self._settings.release.replay, release.seed)
+        depth = len(self._registry.lineage(release.parent_digest)) + 1
+        if starts_from_base(depth, self._settings.release.retrain_every):
+            units, replay = [*kept, *units], []
+        elif release.parent_digest is not None:
             parent = self._registry.verify(release.parent_digest).resolve()
         return JobSpec.plan(
             base=self._settings.model.base.resolve(),
             units=tuple(units),
             recipe=release.recipe,
             parent_adapter=parent,
-            replay=tuple(_replayed(kept, self._settings.release.replay, release.seed)),
+            replay=tuple(replay),
             anchors=anchors,
             seed=release.seed,
         )
 
 
-def _replayed(units: Sequence[EditUnit], limit: int, seed: int) -> list[EditUnit]:
+def starts_from_base(depth: int, every: int) -> bool:
+    """Whether release number `depth` of a lineage is trained from the base on all live edits."""
+    return every > 0 and depth % every == 0
+
+
+def replayed(units: Sequence[EditUnit], limit: int, seed: int) -> list[EditUnit]:
     """A seeded sample of earlier units, in their order."""
     if len(units) <= limit:
         return list(units)

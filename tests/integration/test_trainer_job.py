@@ -375,3 +375,71 @@ def test_the_command_line_checks_and_runs(
     assert str(job / "adapter") in out
     assert main(["validate", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_stage_one_learns_as_trls_own_trainer_does(tmp_path: Path) -> None:
+    """One step over the same rows gives the same loss and gradients as TRL's SFTTrainer."""
+    import torch
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    from trainer.divergence import cross_entropy_from_hidden
+    from trainer.methods.rows import row
+    from trainer.session import Session
+    from trainer.student import (
+        STUDENT,
+        answer_hidden,
+        answer_targets,
+        attach_student,
+        student_parameters,
+    )
+
+    engine = TransformersEngine.load(shared_base(), device="cpu", threads=1)
+    attach_student(engine, MINI, None, 0)
+    session = Session(tmp_path, None, engine, None, None, None)  # type: ignore[arg-type]
+    pairs = [(q.text, q.reference) for q in ASKED[:6]]
+    rows = [row(session, question, answer) for question, answer in pairs]
+    with engine.using(STUDENT):
+        for parameter in student_parameters(engine).values():
+            torch.nn.init.normal_(parameter, std=0.02)
+        hidden = answer_hidden(engine.network, rows)
+        targets = answer_targets(rows, engine.device)
+        ours = cross_entropy_from_hidden(hidden, engine.network.head, targets, chunk=4096)
+        ours = ours / len(targets)
+        ours.backward()
+        grads = {
+            n: p.grad.clone() for n, p in student_parameters(engine).items() if p.grad is not None
+        }
+        engine.model.zero_grad()
+        data = Dataset.from_list(
+            [
+                {
+                    "prompt": [{"role": "user", "content": question}],
+                    "completion": [{"role": "assistant", "content": answer}],
+                }
+                for question, answer in pairs
+            ]
+        )
+        arguments = SFTConfig(
+            output_dir=str(tmp_path / "trl"),
+            max_steps=1,
+            per_device_train_batch_size=len(pairs),
+            bf16=False,
+            use_cpu=True,
+            gradient_checkpointing=False,
+            report_to="none",
+            dataloader_pin_memory=False,
+        )
+        trl = SFTTrainer(
+            model=engine.model,
+            args=arguments,
+            train_dataset=data,
+            processing_class=engine.chat.tokenizer,
+        )
+        batch = next(iter(trl.get_train_dataloader()))
+        theirs = trl.compute_loss(trl.model, batch)
+        theirs.backward()
+    assert float(theirs) == pytest.approx(float(ours), rel=1e-5)
+    for name, parameter in student_parameters(engine).items():
+        assert parameter.grad is not None
+        assert torch.allclose(parameter.grad, grads[name], atol=1e-5), name

@@ -16,7 +16,16 @@ from trainer.recipe import load_recipe, recipe_names
 def test_every_shipped_recipe_is_valid_and_has_its_stages(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
-    assert (recipe.distil is not None) == (recipe.method == "code")
+    if recipe.method == "code":
+        assert recipe.sft and recipe.distil
+
+
+def test_a_recipe_that_extends_another_differs_in_what_it_names() -> None:
+    ground, reverse = load_recipe("embedded"), load_recipe("code-reverse-kl")
+    assert ground.distil and reverse.distil
+    assert reverse.distil.divergence == "reverse"
+    same = reverse.distil.model_copy(update={"divergence": "forward"})
+    assert (same, reverse.sft, reverse.engine) == (ground.distil, ground.sft, ground.engine)
 
 
 def test_the_reference_settings_are_the_references() -> None:
@@ -42,6 +51,8 @@ def test_the_digest_is_of_what_is_trained_not_of_the_machine() -> None:
         ('method = "none"\nrank = 3', "rank"),
         ('method = "none"\n[lora]\nrank = 0', "lora.rank"),
         ("method = ", "not TOML"),
+        ('extends = "mini"\nmethod = "code-reverse-kl"', "needs distil.divergence"),
+        ('extends = "nobody"\nmethod = "code"', "no other shipped recipe"),
     ],
 )
 def test_a_wrong_recipe_is_told(tmp_path: Path, text: str, complaint: str) -> None:

@@ -55,6 +55,10 @@ class Network:
         """Of the weights, and so of hidden states outside a context of lower precision."""
         return next(self.head.parameters()).dtype
 
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits [..., V] in float32 of last hidden states [..., d] of any precision."""
+        return self.head(hidden.to(self.dtype)).float()
+
 
 def decode(
     network: Network,
@@ -110,7 +114,7 @@ class _Rows:
         room = mask.new_ones(len(rows), how.max_new_tokens)
         self.mask = torch.cat([mask[rows], room], dim=1)
         self.next_position: Tensor = mask.sum(dim=-1)[rows]
-        self.logits: Tensor = network.head(hidden[rows]).float()
+        self.logits: Tensor = network.logits(hidden[rows])
         self.greedy = torch.full((len(rows),), how.temperature == 0, device=network.device)
         if how.greedy_first:
             self.greedy[:: how.n] = True
@@ -162,7 +166,7 @@ class _Rows:
             use_cache=True,
         ).last_hidden_state[:, -1]
         self.next_position = self.next_position + 1
-        self.logits = self.network.head(hidden).float()
+        self.logits = self.network.logits(hidden)
 
 
 def _choose(logits: Tensor, greedy: Tensor, how: Decoding, generator: torch.Generator) -> Tensor:
@@ -172,8 +176,17 @@ def _choose(logits: Tensor, greedy: Tensor, how: Decoding, generator: torch.Gene
     probs = torch.softmax(logits / how.temperature, dim=-1)
     if how.top_p < 1:
         probs = _nucleus(probs, how.top_p)
-    drawn = torch.multinomial(probs, 1, generator=generator).squeeze(-1)
-    return torch.where(greedy, best, drawn)
+    return torch.where(greedy, best, _draw(probs, generator))
+
+
+def _draw(probs: Tensor, generator: torch.Generator) -> Tensor:
+    """One token of each row [B] by its cumulated probabilities [B, V]: one random number a row,
+    where `torch.multinomial` draws one for each token of the vocabulary."""
+    cumulated = probs.cumsum(-1)
+    drawn = torch.rand(len(probs), 1, generator=generator, device=probs.device)
+    # strictly below the sum, so that no token of probability 0 is ever drawn
+    wanted = drawn.clamp_max(1 - 1e-6) * cumulated[:, -1:]
+    return torch.searchsorted(cumulated, wanted, right=True).squeeze(-1)
 
 
 def _nucleus(probs: Tensor, top_p: float) -> Tensor:

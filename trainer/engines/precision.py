@@ -1,8 +1,9 @@
 """In which precision training passes multiply matrices.
 
-Weights, gradients of the adapter, the LM head and sampling stay in the engine's dtype; only the
-products inside the decoder may run in bfloat16, where the processor has units for it: on CPUs with
-AMX they are several times faster, on CPUs without they are slower.
+Weights, gradients of the adapter and the LM head stay in the engine's dtype; only the products
+inside the decoder may run in bfloat16, where the processor has instructions for it: with AMX they
+are several times faster, with AVX512-BF16 twice, without either they are slower. Sampling has a
+copy of the decoder for the same purpose (`trainer.engines.replica`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ Products = Literal["auto", "float32", "bfloat16"]
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 products are done in hardware there: AMX, or a CUDA device that says so."""
+    """Whether bfloat16 products are done in hardware there: AMX or AVX512-BF16, or a CUDA device
+    that says so."""
     if device.type == "cpu":
-        return bool(torch.cpu._is_amx_tile_supported())
+        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 

@@ -218,15 +218,20 @@ class TransformersEngine:
         ]
 
     def sample(
-        self, prompts: Sequence[Sequence[int]], how: Decoding, seed: int
+        self,
+        prompts: Sequence[Sequence[int]],
+        how: Decoding,
+        seed: int,
+        network: Network | None = None,
     ) -> list[list[Completion]]:
-        """As `generate`, on token ids. Raises BadBase for a prompt beyond the context."""
+        """As `generate`, on token ids, from `network` if one is given. Raises BadBase for a prompt
+        beyond the context."""
         if not prompts:
             return []
         how = self._within_context(how, max(map(len, prompts)))
         with self.lock:
             self._apply(self._active)
-            return decode(self.network, prompts, how, self._generator(seed))
+            return decode(network or self.network, prompts, how, self._generator(seed))
 
     def _within_context(self, how: Decoding, prompt_tokens: int) -> Decoding:
         """`how` with no more new tokens than the context leaves after the longest prompt."""

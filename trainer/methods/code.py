@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import safetensors.torch
+
 from knowledge.questions import Use
 from trainer.bootstrap import Bootstrap, bootstrap
 from trainer.companions import Companions, companions
 from trainer.internalize import internalize
+from trainer.journal import write_atomic
 from trainer.methods.rows import companion_rows, row
 from trainer.rollouts import make_pool
 from trainer.session import Session
 from trainer.sft import SftRows, fine_tune
-from trainer.student import Row
+from trainer.student import Row, add_frozen_copy, student_state
 
 
-def train_code(session: Session, *, internalise: bool) -> None:
-    """Both stages, or stage 1 alone (`code-sft-only`)."""
+def train_code(session: Session, *, internalise: bool, sft_teacher: bool = False) -> None:
+    """Both stages, or stage 1 alone (`code-sft-only`). With `sft_teacher` the teacher of stage 2
+    is the student as stage 1 left it, frozen, with the narrative in its context."""
     recipe = session.recipe
     assert recipe.sft is not None
     taught = bootstrap(session)
@@ -27,7 +31,17 @@ def train_code(session: Session, *, internalise: bool) -> None:
     )
     fine_tune(session, rows, recipe.sft, then="distil" if internalise else "end")
     if internalise:
+        if sft_teacher and not session.is_past("distil"):
+            _freeze_teacher(session)
         _internalise(session, taught, beside)
+
+
+def _freeze_teacher(session: Session) -> None:
+    """Put the student of stage 1 beside itself; it is read back when stage 2 is resumed."""
+    path = session.directory / "teacher.safetensors"
+    if not path.is_file():
+        write_atomic(path, safetensors.torch.save(student_state(session.engine)))
+    session.teacher = add_frozen_copy(session.engine, safetensors.torch.load(path.read_bytes()))
 
 
 def _internalise(session: Session, taught: Bootstrap, beside: Companions) -> None:
