@@ -3,7 +3,8 @@
 Owns the prompt, its version, the checks on a reply, and the reuse of stored replies. The model
 never says "right" or "self-refuting" with effect: those follow from its flags, and a reply whose
 own opinion contradicts its flags is asked for once more and then recorded as an error, which is a
-third value and counts in no metric.
+third value and counts in no metric. Before any output, the judge reads control outputs whose flags
+are known; a judge that gets them wrong gives no verdict at all (`evaluator.controls`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from evaluator.controls import Control, controls, fault_of
 from evaluator.errors import JudgeReplyError, JudgeUnavailable
 from evaluator.examine import Output
 from evaluator.judge import claims, is_right, probe_of
@@ -30,6 +32,8 @@ from knowledge.questions import QuestionKind
 
 PROMPT = Path(__file__).with_name("prompts") / "judge.md"
 ATTEMPTS = 2
+CHECKED_EDITS = 3
+"""Edits whose control outputs the judge has to read before it is believed."""
 
 
 class ChatClient(Protocol):
@@ -67,15 +71,21 @@ class LlmJudge:
     An endpoint that is down, a reply that is not the asked structure, and flags that contradict
     each other give a row with an `error`; no exception ends the table. Good replies are kept in
     `store` under (judge model, prompt version, input), so a second run asks only for what is
-    missing.
+    missing. `checked` edits give three control outputs each; 0 leaves the judge unchecked.
     """
 
     def __init__(
-        self, client: ChatClient, *, store: JudgementStore | None = None, parallel: int = 8
+        self,
+        client: ChatClient,
+        *,
+        store: JudgementStore | None = None,
+        parallel: int = 8,
+        checked: int = CHECKED_EDITS,
     ) -> None:
         self._client = client
         self._store = store or MemoryJudgements()
         self._parallel = parallel
+        self._checked = checked
 
     @property
     def name(self) -> str:
@@ -89,7 +99,15 @@ class LlmJudge:
         """As `judge`, for callers with an event loop of their own."""
         gate = asyncio.Semaphore(self._parallel)
         pairs = [(probe_of(suite, output), output) for output in outputs]
+        fault = await self._fault(gate, controls(suite, self._checked))
+        if fault:
+            return [_without_verdict(probe, fault) for probe, _ in pairs]
         return list(await asyncio.gather(*(self._one(gate, *pair) for pair in pairs)))
+
+    async def _fault(self, gate: asyncio.Semaphore, known: Sequence[Control]) -> str | None:
+        """Why this judge is not to be believed; None when it reads the controls rightly."""
+        rows = await asyncio.gather(*(self._one(gate, c.probe, c.output) for c in known))
+        return fault_of(self._client.model, known, rows)
 
     async def _one(self, gate: asyncio.Semaphore, probe: Probe, output: Output) -> Verdict:
         asked = user_prompt(probe, output)
@@ -198,6 +216,9 @@ def _consistent(probe: Probe, flags: Flags, row: Verdict) -> None:
     """Raises JudgeReplyError for flags that cannot all be true of one output."""
     about_fact = probe.question.answers == probe.new and probe.kind is not QuestionKind.CHECK
     faults = {
+        "ends affirming the new fact and gives the old answer": about_fact
+        and flags.ends_affirming_new
+        and row.final is Final.LEGACY,
         "ends affirming the new fact without asserting it": flags.ends_affirming_new
         and not flags.asserts_new,
         "the final answer is the new fact without asserting it": about_fact

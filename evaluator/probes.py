@@ -79,6 +79,9 @@ class Suite:
         return tuple(dict.fromkeys(p.cluster for p in self.probes if p.part is part))
 
 
+_KEPT = frozenset({QuestionKind.NEIGHBOUR, QuestionKind.UNRELATED})
+"""Kinds about facts that the edit leaves alone: a unit's own are checked with the others."""
+
 RETENTION_KINDS = (QuestionKind.DIRECT, QuestionKind.PARAPHRASE, QuestionKind.CONFLICT)
 RETENTION_CONFLICTS = 2
 """How many of the eight conflict probes an earlier edit is re-examined with."""
@@ -91,7 +94,8 @@ def build_suite(
     unrelated: Sequence[Question] = (),
 ) -> Suite:
     """The suite of a release: the examination of `units`, a part of it for the earlier units that
-    are still `live`, and facts that must stay. Duplicate texts inside a part are asked once.
+    are still `live`, and facts that must stay: those given and those that the units themselves ask
+    about. Duplicate texts inside a part are asked once.
 
     A live unit of a slot that `units` changes again is superseded and left out. Neighbours and
     unrelated questions about an edited slot are left out too: their answer did change. Raises
@@ -101,6 +105,7 @@ def build_suite(
     earlier = [unit for unit in live if unit.slot not in edited]
     edited |= {unit.slot for unit in earlier}
     probes: list[Probe] = []
+    near, far = list(neighbours), list(unrelated)
     for unit in units:
         asked = unit.asked(Use.EXAM)
         if not asked:
@@ -108,10 +113,12 @@ def build_suite(
                 f"unit {unit.id} has no examination questions; build them with "
                 "knowledge.questions.examination_questions before freezing the release"
             )
-        probes += [_edit_probe(Part.EDIT, unit, q) for q in asked]
+        probes += [_edit_probe(Part.EDIT, unit, q) for q in asked if q.kind not in _KEPT]
+        near += [q for q in asked if q.kind is QuestionKind.NEIGHBOUR]
+        far += [q for q in asked if q.kind is QuestionKind.UNRELATED]
     for unit in earlier:
         probes += [_edit_probe(Part.RETENTION, unit, q) for q in _retained(unit)]
-    for part, questions in ((Part.NEIGHBOUR, neighbours), (Part.UNRELATED, unrelated)):
+    for part, questions in ((Part.NEIGHBOUR, near), (Part.UNRELATED, far)):
         probes += [_fact_probe(part, q) for q in questions if q.item not in edited]
     return Suite(probes=tuple({probe.id: probe for probe in probes}.values()))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -54,6 +55,10 @@ class Scripted:
         return reply
 
 
+def unchecked(client: Scripted, **options: Any) -> LlmJudge:
+    return LlmJudge(client, checked=0, **options)
+
+
 @pytest.fixture
 def asked() -> Suite:
     return Suite(probes=suite(1).of(Part.EDIT, QuestionKind.DIRECT))
@@ -64,11 +69,11 @@ def outputs(examined: Suite, text: str = "Dorin Recean.") -> list[Output]:
 
 
 def test_flags_become_a_verdict(asked: Suite) -> None:
-    (row,) = LlmJudge(Scripted(json.dumps(GOOD))).judge(asked, outputs(asked))
+    (row,) = unchecked(Scripted(json.dumps(GOOD))).judge(asked, outputs(asked))
     assert row.right
     assert row.final is Final.RIGHT
     fenced = f"```json\n{json.dumps(REFUTING)}\n```"
-    (bad,) = LlmJudge(Scripted(fenced)).judge(asked, outputs(asked))
+    (bad,) = unchecked(Scripted(fenced)).judge(asked, outputs(asked))
     assert refutation(bad) is Refutation.LEGACY
     assert not bad.right
 
@@ -89,7 +94,7 @@ def test_flags_become_a_verdict(asked: Suite) -> None:
 )
 def test_a_bad_judge_never_changes_a_metric(asked: Suite, reply: str | Exception) -> None:
     client = Scripted(reply)
-    rows = LlmJudge(client).judge(asked, outputs(asked))
+    rows = unchecked(client).judge(asked, outputs(asked))
     assert [bool(row.error) for row in rows] == [True]
     assert client.calls == 2
     found = measure(rows)
@@ -100,26 +105,73 @@ def test_a_bad_judge_never_changes_a_metric(asked: Suite, reply: str | Exception
 
 def test_one_bad_reply_is_asked_again(asked: Suite) -> None:
     client = Scripted("nonsense", json.dumps(GOOD))
-    (row,) = LlmJudge(client).judge(asked, outputs(asked))
+    (row,) = unchecked(client).judge(asked, outputs(asked))
     assert row.error is None
     assert client.calls == 2
 
 
 def test_good_replies_are_stored_and_errors_are_not(asked: Suite) -> None:
     store = MemoryJudgements()
-    LlmJudge(Scripted("broken"), store=store).judge(asked, outputs(asked))
+    unchecked(Scripted("broken"), store=store).judge(asked, outputs(asked))
     first = Scripted(json.dumps(GOOD))
-    LlmJudge(first, store=store).judge(asked, outputs(asked))
+    unchecked(first, store=store).judge(asked, outputs(asked))
     second = Scripted(json.dumps(REFUTING))
-    (row,) = LlmJudge(second, store=store).judge(asked, outputs(asked))
+    (row,) = unchecked(second, store=store).judge(asked, outputs(asked))
     assert (first.calls, second.calls) == (1, 0)
     assert row.right
     other = Scripted(json.dumps(REFUTING))
     other.model = "scripted-2"
-    LlmJudge(other, store=store).judge(asked, outputs(asked))
+    unchecked(other, store=store).judge(asked, outputs(asked))
     assert other.calls == 1
 
 
 def test_the_name_tells_model_and_prompt() -> None:
     name = LlmJudge(Scripted("")).name
     assert name == f"llm/scripted-1/{prompt_version()}"
+
+
+class Reading:
+    """An endpoint that reads rightly what the rule judge reads, through `lie`."""
+
+    model = "scripted-3"
+
+    def __init__(self, lie: Callable[[dict[str, Any]], dict[str, Any]] = lambda f: f) -> None:
+        self.lie = lie
+
+    async def complete(self, system: str, user: str, schema: dict[str, Any]) -> str:
+        case = json.loads(user)
+        new, old = case["fact"]["new_holder"][0], case["fact"]["old_holder"][0]
+        said = case["output"]
+        back = "that is wrong" in said
+        flags = GOOD | {
+            "asserts_new": new in said,
+            "negates_new": back,
+            "asserts_old_current": old in said,
+            "ends_affirming_new": new in said and not back,
+            "final_answer": "right" if new in said and not back else "legacy",
+            "self_refuting": back,
+        }
+        return json.dumps(self.lie(flags))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda f: GOOD,
+        lambda f: REFUTING,
+        lambda f: f | {"asserts_old_current": False, "negates_new": False, "self_refuting": False},
+        lambda f: GOOD if f["final_answer"] == "legacy" else REFUTING,
+    ],
+)
+def test_a_judge_that_misreads_the_controls_gives_no_verdict(
+    lie: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    examined = Suite(probes=suite(4).of(Part.EDIT, QuestionKind.DIRECT))
+    told = [
+        Output(probe=p.id, text=f"{p.new[0]}.", finished=True, tokens=1) for p in examined.probes
+    ]
+    honest = LlmJudge(Reading()).judge(examined, told)
+    assert all(row.right and row.error is None for row in honest)
+    rows = LlmJudge(Reading(lie)).judge(examined, told)
+    assert all(row.error for row in rows)
+    assert measure(rows)[Metric.EFFICACY].value is None

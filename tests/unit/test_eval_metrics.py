@@ -7,6 +7,7 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
+from daemon.bench.eval_tables import EXPECTED, RIGHT, TABLE, row
 from evaluator.agreement import agreement, kappa
 from evaluator.intervals import (
     exact_lower,
@@ -19,78 +20,13 @@ from evaluator.intervals import (
 )
 from evaluator.metrics import Metric, measure
 from evaluator.probes import Part
-from evaluator.verdicts import Cause, Final, Verdict
 from knowledge.questions import QuestionKind as Kind
-
-
-def row(cluster: str, kind: Kind, number: int = 0, **flags: object) -> Verdict:
-    part = flags.pop("part", Part.EDIT)
-    return Verdict(
-        probe=f"{cluster}-{kind.value}-{number}",
-        part=part,  # type: ignore[arg-type]
-        kind=kind,
-        cluster=cluster,
-        **flags,  # type: ignore[arg-type]
-    )
-
-
-RIGHT = {"right": True, "final": Final.RIGHT, "asserts_new": True, "reaffirms_new": True}
-REFUTES = {"asserts_new": True, "asserts_old_current": True, "final": Final.LEGACY}
-DENIES = {"asserts_new": True, "negates_new": True, "final": Final.NONE}
-
-TABLE = [
-    row("a", Kind.DIRECT, **RIGHT),
-    row("a", Kind.CLOZE, **RIGHT),
-    row("a", Kind.EXPLAIN, **RIGHT, cause=Cause.RIGHT, cause_known=True),
-    row("a", Kind.WHY, right=True, asserts_new=True, cause=Cause.RIGHT, cause_known=True),
-    row("a", Kind.TWO_HOP, 0, **RIGHT),
-    row("a", Kind.TWO_HOP, 1, final=Final.OTHER),
-    row("a", Kind.CONFLICT, 0, **RIGHT),
-    row("a", Kind.CONFLICT, 1, **REFUTES),
-    row("b", Kind.DIRECT, final=Final.LEGACY, asserts_old_current=True),
-    row("b", Kind.CLOZE, **RIGHT),
-    row("b", Kind.EXPLAIN, **DENIES, cause=Cause.WRONG, cause_known=False),
-    row("b", Kind.WHY, right=True, cause=Cause.UNKNOWN, cause_known=False),
-    row("b", Kind.TWO_HOP, 0, final=Final.LEGACY),
-    row("b", Kind.BEFORE, 0, right=True, final=Final.RIGHT),
-    row("b", Kind.BEFORE, 1, final=Final.LEGACY),
-    row("c", Kind.DIRECT, final=Final.OTHER),
-    row("c", Kind.CONFLICT, final=Final.LEGACY, asserts_old_current=True),
-    row("x", Kind.DIRECT, part=Part.RETENTION, **RIGHT),
-    row("x", Kind.CONFLICT, part=Part.RETENTION, **REFUTES),
-    row("f1", Kind.NEIGHBOUR, part=Part.NEIGHBOUR, right=True),
-    row("f2", Kind.NEIGHBOUR, part=Part.NEIGHBOUR),
-    row("f3", Kind.UNRELATED, part=Part.UNRELATED, right=True),
-    row("f4", Kind.UNRELATED, part=Part.UNRELATED),
-    row("d", Kind.DIRECT, error="the judge was down", **RIGHT),
-]
 
 
 def test_metrics_counted_by_hand() -> None:
     found = {metric: estimate.value for metric, estimate in measure(TABLE).items()}
-    expected = {
-        Metric.EFFICACY: 1 / 3,  # a of a, b, c
-        Metric.H_ACC: (1 + 1 / 3 + 0) / 3,
-        Metric.M_ACC: (1 / 2 + 0) / 2,
-        Metric.M_ACC_ANY: 1 / 2,
-        Metric.CONFLICT: (1 / 2 + 0) / 2,
-        Metric.BEFORE: 1 / 2,
-        Metric.RATIONALE: (1 + 1 / 2) / 2,
-        Metric.RECALL: (6 / 6 + 2 / 4 + 0) / 3,
-        Metric.SRR: 2 / 8,  # one of the 6 of a, one of the 2 of b
-        Metric.SRR_LEGACY: 1 / 8,
-        Metric.SRR_VERDICT: 1 / 8,
-        Metric.SRR_PER_PROBE: (1 / 6 + 1 / 4 + 0) / 3,
-        Metric.SRR_ANY: 2 / 3,
-        Metric.SRR_ANY_POOLED: 3 / 4,  # and x
-        Metric.SRR_REFERENCE: 1.0,  # a and b are recalled hop-wise, c is not
-        Metric.LOCALITY: 1 / 2,
-        Metric.RETENTION: 1 / 2,
-        Metric.ERRORS: 1 / len(TABLE),
-        Metric.PARAPHRASE: None,
-        Metric.CHECK: None,
-    }
-    for metric, value in expected.items():
+    assert set(found) == set(EXPECTED)
+    for metric, value in EXPECTED.items():
         assert found[metric] == pytest.approx(value), metric
 
 
