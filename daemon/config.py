@@ -36,7 +36,7 @@ from daemon.preconditions import check_model
 DEFAULT_FILE = Path("almanac.toml")
 ENV_PREFIX = "ALMANAC_"
 CONFIG_VARIABLE = "ALMANAC_CONFIG"
-_SECRETS = frozenset({"database.url", "drafter.api_key"})
+_SECRETS = frozenset({"database.url", "drafter.api_key", "judge.api_key"})
 """Settings whose value is never shown, not even a wrong one."""
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -102,8 +102,9 @@ class ReviewSettings(Section):
 
 
 class ReleaseSettings(Section):
-    size: int = Field(default=10, ge=1)
-    """Approved edits that make a release by themselves."""
+    size: int = Field(default=15, ge=1)
+    """Approved edits that make a release by themselves: the least that the default policy can pass
+    is 14."""
     max: int = Field(default=50, ge=1)
     replay: int = Field(default=32, ge=0)
     """Earlier live edits replayed in training."""
@@ -118,6 +119,14 @@ class GateSettings(Section):
     policy: str = "default"
     """Name of a shipped policy, or the path of a policy file."""
     seed: int = 0
+
+
+class JudgeSettings(Section):
+    """Who judges outputs: the rules, unless an OpenAI-compatible endpoint and a model are named."""
+
+    endpoint: str | None = None
+    model: str | None = None
+    api_key: SecretStr | None = None
 
 
 class GatewaySettings(Section):
@@ -187,6 +196,7 @@ class Settings(BaseSettings):
     review: ReviewSettings = ReviewSettings()
     release: ReleaseSettings = ReleaseSettings()
     gate: GateSettings = GateSettings()
+    judge: JudgeSettings = JudgeSettings()
     gateway: GatewaySettings = GatewaySettings()
     web: WebSettings = WebSettings()
     clock: ClockSettings = ClockSettings()

@@ -3,7 +3,7 @@
 Owns the choice of neighbours (facts of the same property) and unrelated facts from the table of the
 world, for the questions of a unit, for the anchors of training and for the examination. A fact is
 for training or for the examination, never for both. All draws are seeded by the fact that they
-surround.
+surround. Also owns the fixed regression suite.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from dataclasses import replace
 
 from agents.questions import Neighbour
 from knowledge.edits import EditUnit
-from knowledge.facts import Entity
+from knowledge.facts import ChangeKind, Entity, FactChange
 from knowledge.properties import CATALOGUE
-from knowledge.questions import Question, QuestionKind, Use, direct
-from knowledge.world import Fact, World, story_of
+from knowledge.questions import Question, QuestionKind, Use, conflict, direct, explain
+from knowledge.world import Fact, Split, World, story_of
+
+REGRESSION = 70
+"""Facts of the regression suite: enough for the strict bar on self-refutation, with some to lose to
+edits."""
+_OFFICES = frozenset({"P6", "P35", "P54", "P169", "P286", "P488", "P1037", "P3975"})
+"""Properties of which a wrong holder is plausible."""
 
 ANCHORS_EACH = 6
 ANCHORS_UNRELATED = 120
@@ -64,6 +70,39 @@ class KnownFacts:
         ]
         drawn = _draw(pool, limit, f"unrelated:{seed}")
         return tuple(q for fact in drawn for q in _ask(fact, use, QuestionKind.UNRELATED))
+
+    def regression_units(self, limit: int = REGRESSION) -> tuple[EditUnit, ...]:
+        """The fixed regression suite: facts that hold to this day, each as a unit whose rival is
+        the holder of another fact of the same property. The same for every release, less what was
+        edited."""
+        pool = [
+            f
+            for f in self._facts
+            if f.split is Split.STABLE and f.property in _OFFICES and _use(f) is Use.EXAM
+        ]
+        pool.sort(key=lambda fact: hashlib.sha256(f"regression:{_slot(fact)}".encode()).digest())
+        return tuple(_regression_unit(fact, self._rival(fact)) for fact in pool[:limit])
+
+    def _rival(self, fact: Fact) -> Entity:
+        others = [f.object for f in self._facts if f.property == fact.property]
+        others = [o for o in others if o.id != fact.object.id]
+        return random.Random(f"rival:{_slot(fact)}").choice(sorted(others, key=lambda o: o.id))
+
+
+def _regression_unit(fact: Fact, rival: Entity) -> EditUnit:
+    story = story_of(fact, None)
+    choices = conflict(story, rival)
+    asked = [*direct(story, Use.EXAM)[:1], *explain(story, Use.EXAM)[:1], choices[0], choices[3]]
+    change = FactChange(
+        subject=fact.subject,
+        property=fact.property,
+        old=rival,
+        new=fact.object,
+        kind=ChangeKind.SUCCESSION,
+    )
+    return EditUnit(
+        id=f"regression-{_slot(fact)}", change=change, narrative=None, questions=tuple(asked)
+    )
 
 
 def training_anchors(

@@ -1,40 +1,49 @@
 """Whether releases of the size that the settings allow can pass the gate at all.
 
-Owns one comparison, of `release.max` with what the gate's policy wants. Does not judge a release.
+Owns one comparison, of the release settings with what the gate's policy wants. Does not judge a
+release.
 """
 
 from __future__ import annotations
 
 from daemon.config import Settings
 from daemon.jobs.evaluation_job import gate_policy
+from daemon.known_facts import REGRESSION
 from evaluator.metrics import Metric
 from evaluator.policy import Policy
+from evaluator.power import edits_for
 
-_PER_EDIT = (Metric.SRR_ANY, Metric.SRR_ANY_POOLED)
-"""Metrics with one observation an edit; a release cannot have more than it has edits."""
+_FACTS = frozenset({Metric.LOCALITY, Metric.LOCALITY_NEIGHBOUR, Metric.LOCALITY_UNRELATED})
+"""Metrics that count facts beside the edits; the examination brings enough of them."""
 
 
 def edits_wanted(policy: Policy, live: int) -> int:
-    """The least number of edits in a release that the policy can pass, with `live` edits in
-    production, which the pooled metrics count as well."""
+    """The least number of edits in a release that the policy can pass when nothing is wrong, with
+    `live` edits in production; the pooled metric counts those and the regression suite as well."""
     wanted = 1
     for limit in policy.limit:
-        if limit.metric in _PER_EDIT:
-            pooled = limit.metric is Metric.SRR_ANY_POOLED
-            wanted = max(wanted, limit.min_n - (live if pooled else 0))
+        if limit.metric in _FACTS or limit.optional:
+            continue
+        pooled = live + REGRESSION if limit.metric is Metric.SRR_ANY_POOLED else 0
+        wanted = max(wanted, edits_for(limit, policy.alpha_of(limit)) - pooled)
     return wanted
 
 
 def too_small(settings: Settings, live: int) -> str | None:
-    """Why no release could be promoted, and what to set; None when one could. Raises ConfigError
+    """Why releases could not be promoted, and what to set; None when they could. Raises ConfigError
     for a policy that cannot be read."""
     wanted = edits_wanted(gate_policy(settings.gate.policy), live)
-    largest = settings.release.max
-    if largest >= wanted:
+    release = settings.release
+    if release.max >= wanted and release.size >= wanted:
         return None
+    which = "release.max" if release.max < wanted else "release.size"
+    fate = (
+        "every release would end inconclusive"
+        if release.max < wanted
+        else "a release of that size would end inconclusive"
+    )
     return (
-        f"the gate policy {settings.gate.policy} wants {wanted} edits in the next release (besides "
-        f"{live} that are live), but release.max is {largest}: every release would end "
-        f"inconclusive. Set release.max and release.size to {wanted} or more, or name another "
-        "gate.policy"
+        f"the gate policy {settings.gate.policy} wants {wanted} edits in a release ({live} are "
+        f"live), but {which} is {getattr(release, which.split('.')[1])}: {fate}. Set release.max "
+        f"and release.size to {wanted} or more, or name another gate.policy"
     )

@@ -63,7 +63,7 @@ ABOUT: dict[Metric, str] = {
     Metric.SRR_VERDICT: "SRR, taken back by a denial or verdict only",
     Metric.SRR_PER_PROBE: "SRR among all probed outputs",
     Metric.SRR_ANY: "Edits with at least one self-refuting output",
-    Metric.SRR_ANY_POOLED: "The same, over this release and all live edits",
+    Metric.SRR_ANY_POOLED: "The same, with all live edits and the regression suite",
     Metric.SRR_REFERENCE: "The same, among edits recalled hop-wise (the reference's SRR)",
     Metric.LOCALITY_NEIGHBOUR: "Neighbouring facts kept",
     Metric.LOCALITY_UNRELATED: "Unrelated facts kept",
@@ -108,7 +108,9 @@ def measure(
     good = [row for row in rows if row.error is None]
     edits = [row for row in good if row.part is Part.EDIT]
     earlier = [row for row in good if row.part is Part.RETENTION]
-    made = _accuracies(edits) | _refutations(edits, earlier) | _localities(good, production)
+    fixed = [row for row in good if row.part is Part.REGRESSION]
+    made = _accuracies(edits) | _refutations(edits, [*earlier, *fixed])
+    made |= _localities(good, production)
     made[Metric.RETENTION] = _means(earlier, lambda row: row.right)
     made[Metric.ERRORS] = (
         [(row.probe, float(row.error is not None), 1.0) for row in rows],
@@ -185,9 +187,9 @@ def _accuracies(edits: Sequence[Verdict]) -> dict[Metric, Cells]:
     }
 
 
-def _refutations(edits: Sequence[Verdict], earlier: Sequence[Verdict]) -> dict[Metric, Cells]:
+def _refutations(edits: Sequence[Verdict], others: Sequence[Verdict]) -> dict[Metric, Cells]:
     probed = [row for row in edits if row.kind in PROBED]
-    pooled = [row for row in (*edits, *earlier) if row.kind in PROBED]
+    pooled = [row for row in (*edits, *others) if row.kind in PROBED]
 
     def states_new(row: Verdict) -> bool:
         return row.asserts_new

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from evaluator.gate import Criterion, Outcome
+from evaluator.criteria import Criterion, Outcome
 from evaluator.metrics import LOWER_IS_BETTER, Estimate, Metric
 from evaluator.wording import CRITERION_TITLES, METRIC_TITLES, percent, points
 
@@ -151,3 +151,38 @@ def before_after_plot(
 
 def _better(metric: Metric, old: float, new: float) -> bool:
     return new <= old if metric in LOWER_IS_BETTER else new >= old
+
+
+def trend_plot(
+    metrics: Sequence[Metric], versions: Sequence[tuple[str, dict[Metric, float]]]
+) -> str:
+    """One small row a metric over the versions, oldest at the left; all rows from 0 to 100 %."""
+    rows = [m for m in metrics if any(m in values for _, values in versions)]
+    height, y = 54.0, _TOP
+    step = _PLOT / max(1, len(versions) - 1)
+    columns = [_LABEL + step * i if len(versions) > 1 else _LABEL for i in range(len(versions))]
+    body = [
+        _text(x, _TOP - 12, label, "tick", "middle")
+        for x, (label, _) in zip(columns, versions, strict=True)
+    ]
+    for metric in rows:
+        top, bottom = y + 8, y + height - 8
+        found = [
+            (x, bottom - values[metric] * (bottom - top), values[metric])
+            for x, (_, values) in zip(columns, versions, strict=True)
+            if metric in values
+        ]
+        body.append(_text(0, (top + bottom) / 2 + 4, METRIC_TITLES[metric], "name"))
+        body += [_line(_LABEL, edge, _LABEL + _PLOT, edge, "grid") for edge in (top, bottom)]
+        points_ = " ".join(f"{x:.1f},{at:.1f}" for x, at, _ in found)
+        body.append(f'<polyline points="{points_}" class="trend"/>')
+        body += [
+            f'<circle cx="{x:.1f}" cy="{at:.1f}" r="3.5" class="dot"><title>{percent(v)}</title>'
+            "</circle>"
+            for x, at, v in found
+        ]
+        body.append(
+            _text(_LABEL + _PLOT + 18, (top + bottom) / 2 + 4, percent(found[-1][2]), "value")
+        )
+        y += height
+    return _svg(y + 6, "Trend over versions", body)

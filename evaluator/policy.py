@@ -12,10 +12,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evaluator.capability import BUNDLED
 from evaluator.errors import PolicyError
 from evaluator.metrics import Metric
 
 POLICIES = Path(__file__).with_name("policies")
+_EXTENDED = (Metric.LOCALITY, Metric.LOCALITY_UNRELATED)
 
 
 class Decide(StrEnum):
@@ -41,6 +43,9 @@ class Limit(_Strict):
     min_n: int = Field(default=1, ge=0)
     optional: bool = False
     """Nothing to measure is no obstacle (a release without two-hop questions)."""
+    more: int = Field(default=0, ge=0)
+    """Facts that may be asked in addition, once, when this limit leaves the gate open (locality
+    only). Both looks then have half the policy's alpha each."""
 
     @property
     def bar(self) -> float:
@@ -71,6 +76,11 @@ class CapabilityRule(_Strict):
     margin: float = Field(gt=0, lt=1)
     min_n: int = Field(default=400, ge=1)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    tasks: tuple[str, ...] = Field(default=BUNDLED, min_length=1)
+    """Tasks of lm-eval; by default the bundled offline ones."""
+    folder: Path | None = None
+    """Where further task files lie; names that no file has are lm-eval's own, with data from the
+    user's hub cache."""
 
 
 class Policy(_Strict):
@@ -82,9 +92,25 @@ class Policy(_Strict):
     max_errors: int = Field(default=0, ge=0)
     """Outputs without a judgement that are tolerated."""
     limit: tuple[Limit, ...] = Field(min_length=1)
+    no_new_refutations: bool = False
+    """No earlier edit may refute itself that did not under production."""
     improvement: Improvement | None = None
     retention: Retention | None = None
     capability: CapabilityRule | None = None
+
+    @property
+    def pools_regression(self) -> bool:
+        """Some limit counts the fixed regression suite, so it has to be asked."""
+        return any(limit.metric is Metric.SRR_ANY_POOLED for limit in self.limit)
+
+    @property
+    def reserve(self) -> int:
+        """Most facts that a second look may add."""
+        return max(limit.more for limit in self.limit)
+
+    def alpha_of(self, limit: Limit) -> float:
+        """The alpha of one look at a limit."""
+        return self.alpha / 2 if limit.more else self.alpha
 
 
 def load_policy(path: Path) -> Policy:
@@ -104,6 +130,12 @@ def load_policy(path: Path) -> Policy:
             raise PolicyError(
                 f"gate policy {path}: limit on {limit.metric.value} needs exactly one of at_most "
                 "and at_least"
+            )
+        if limit.more and limit.metric not in _EXTENDED:
+            raise PolicyError(
+                f"gate policy {path}: {limit.metric.value} cannot ask for more; only "
+                f"{', '.join(m.value for m in _EXTENDED)} can, because facts can be added and "
+                "edits cannot"
             )
     return policy
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from scipy import stats
 
 from evaluator.intervals import exact_lower, exact_upper
-from evaluator.policy import Decide, Policy
+from evaluator.policy import Decide, Limit, Policy
 
 MAX_N = 100_000
+_EPSILON = 1e-9
 
 
 def edits_for_upper(bar: float, failures: int = 0, alpha: float = 0.05) -> int:
@@ -38,6 +39,31 @@ def pass_lower(n: int, true_rate: float, bar: float, alpha: float = 0.05) -> flo
     return pass_upper(n, 1 - true_rate, 1 - bar, alpha)
 
 
+def pass_chance(limit: Limit, n: int, true_rate: float, alpha: float) -> float:
+    """Chance that a limit passes with `n` clusters of one success or failure each, at a true rate
+    of the metric."""
+    if n < max(1, limit.min_n):
+        return 0.0
+    if limit.decide is Decide.BOUND:
+        clears = pass_upper if limit.at_most is not None else pass_lower
+        return clears(n, true_rate, limit.bar, alpha)
+    if limit.at_most is not None:
+        return float(stats.binom.cdf(math.floor(limit.bar * n + _EPSILON), n, true_rate))
+    return float(stats.binom.sf(math.ceil(limit.bar * n - _EPSILON) - 1, n, true_rate))
+
+
+def edits_for(limit: Limit, alpha: float, wrong: int = 0) -> int:
+    """Fewest clusters with which a limit can pass when `wrong` of them speak against it."""
+    if limit.decide is Decide.ESTIMATE:
+        room = limit.bar if limit.at_most is not None else 1 - limit.bar
+        least = math.ceil(wrong / room - _EPSILON) if wrong else 1
+    elif limit.at_most is not None:
+        least = edits_for_upper(limit.bar, wrong, alpha)
+    else:
+        least = edits_for_lower(limit.bar, wrong, alpha)
+    return max(least, limit.min_n, 1)
+
+
 def items_for_margin(
     margin: float, discordance: float, alpha: float = 0.05, power: float = 0.8
 ) -> int:
@@ -48,28 +74,9 @@ def items_for_margin(
 
 
 def sentences(policy: Policy) -> Iterator[str]:
-    """What the bars of a policy need, one sentence a bar that a bound decides."""
+    """What the bars of a policy need, one sentence a bar."""
     for limit in policy.limit:
-        name = limit.metric.value
-        if limit.decide is Decide.ESTIMATE:
-            yield (
-                f"{name}: decided by the measured value from {limit.min_n} edits on; a true rate "
-                f"at "
-                "the bar passes about every second time."
-            )
-        elif limit.at_most is not None:
-            n = edits_for_upper(limit.at_most, alpha=policy.alpha)
-            n = max(n, limit.min_n)
-            chance = pass_upper(n, limit.at_most / 10, limit.at_most, policy.alpha)
-            yield (
-                f"{name}: {n} edits without a failure clear {limit.at_most:.0%}; with a true "
-                f"rate of "
-                f"{limit.at_most / 10:.1%} that many pass with probability {chance:.0%}."
-            )
-        else:
-            bar = limit.bar
-            n = max(edits_for_lower(bar, alpha=policy.alpha), limit.min_n)
-            yield f"{name}: {n} edits without a miss clear {bar:.0%}."
+        yield _sentence(limit, policy.alpha_of(limit))
     if policy.capability:
         rule = policy.capability
         n = items_for_margin(rule.margin, 0.05, rule.alpha)
@@ -77,6 +84,27 @@ def sentences(policy: Policy) -> Iterator[str]:
             f"capability: {n} paired items show a margin of {rule.margin:.0%} with 80 % power when "
             "5 % of the items differ between two equally good versions."
         )
+
+
+def _sentence(limit: Limit, alpha: float) -> str:
+    name = limit.metric.value
+    if limit.decide is Decide.ESTIMATE:
+        return (
+            f"{name}: decided by the measured value from {limit.min_n} on; a true rate at the bar "
+            "passes about every second time."
+        )
+    n, one = edits_for(limit, alpha), edits_for(limit, alpha, 1)
+    if limit.at_most is not None:
+        good = limit.bar / 10
+        side = f"clear {limit.bar:.0%}"
+    else:
+        good = 1 - (1 - limit.bar) / 10
+        side = f"clear {limit.bar:.0%} from below"
+    chance = pass_chance(limit, n, good, alpha)
+    return (
+        f"{name}: {n} without a failure {side}, {one} with one; at a true rate of {good:.1%} that "
+        f"many pass with probability {chance:.0%}."
+    )
 
 
 def _smallest(holds: Callable[[int], bool], start: int) -> int:

@@ -30,6 +30,8 @@ class Part(StrEnum):
     """A fact close to an edit that must not move."""
     UNRELATED = "unrelated"
     """A fact far from all edits."""
+    REGRESSION = "regression"
+    """A fact of the fixed suite that every release is examined with for self-refutation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +94,12 @@ def build_suite(
     live: Sequence[EditUnit] = (),
     neighbours: Sequence[Question] = (),
     unrelated: Sequence[Question] = (),
+    regression: Sequence[EditUnit] = (),
 ) -> Suite:
     """The suite of a release: the examination of `units`, a part of it for the earlier units that
     are still `live`, and facts that must stay: those given and those that the units themselves ask
-    about. Duplicate texts inside a part are asked once.
+    about. `regression` holds known facts in the form of units, with a rival as the old holder;
+    those that an edit changes are left out. Duplicate texts inside a part are asked once.
 
     A live unit of a slot that `units` changes again is superseded and left out. Neighbours and
     unrelated questions about an edited slot are left out too: their answer did change. Raises
@@ -118,6 +122,9 @@ def build_suite(
         far += [q for q in asked if q.kind is QuestionKind.UNRELATED]
     for unit in earlier:
         probes += [_edit_probe(Part.RETENTION, unit, q) for q in _retained(unit)]
+    for unit in regression:
+        if unit.slot not in edited:
+            probes += [_edit_probe(Part.REGRESSION, unit, q) for q in unit.asked(Use.EXAM)]
     for part, questions in ((Part.NEIGHBOUR, near), (Part.UNRELATED, far)):
         probes += [_fact_probe(part, q) for q in questions if q.item not in edited]
     return Suite(probes=tuple({probe.id: probe for probe in probes}.values()))

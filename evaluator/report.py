@@ -7,28 +7,25 @@ network nor script and reads in light, dark and print.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
+from evaluator.agreement import Agreement, agreement
 from evaluator.errors import SuiteError
 from evaluator.evaluation import Evaluation
-from evaluator.examine import Output
 from evaluator.gate import GateReport
+from evaluator.judge import RuleJudge
 from evaluator.metrics import ABOUT, Metric
-from evaluator.plots import before_after_plot, criteria_plot
-from evaluator.probes import Part, Probe, Suite
-from evaluator.refutation import refutation
-from evaluator.verdicts import Flag, Verdict
-from evaluator.wording import CRITERION_TITLES, METRIC_TITLES, SHOWN, percent, points
+from evaluator.plots import before_after_plot, criteria_plot, trend_plot
+from evaluator.probes import Suite
+from evaluator.report_rows import edit_rows
+from evaluator.wording import CRITERION_TITLES, METRIC_TITLES, SHOWN, TREND, percent, points
 from knowledge.codec import to_data
-from knowledge.questions import QuestionKind
 
 _KPIS = (Metric.EFFICACY, Metric.H_ACC, Metric.M_ACC, Metric.SRR, Metric.LOCALITY)
 
@@ -44,6 +41,15 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """The figures of an earlier version, for the trend."""
+
+    label: str
+    values: dict[str, float]
+    """By metric name; only what was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that a report shows. Both evaluations are of `suite`."""
 
@@ -53,6 +59,8 @@ class Report:
     production: Evaluation
     gate: GateReport
     sections: tuple[Section, ...] = ()
+    history: tuple[Version, ...] = ()
+    """Earlier versions, oldest first; the candidate itself is added."""
 
     def __post_init__(self) -> None:
         digests = {self.suite.digest, self.candidate.suite, self.production.suite, self.gate.suite}
@@ -88,6 +96,8 @@ def report_data(report: Report) -> dict[str, Any]:
         "production": to_data(report.production),
         "suite": {"digest": report.suite.digest, "probes": to_data(report.suite)["probes"]},
         "sections": [to_data(section) for section in report.sections],
+        "agreement": [to_data(a) for a in judges_agree(report.suite, report.candidate)],
+        "history": [to_data(version) for version in report.history],
     }
 
 
@@ -118,11 +128,21 @@ def render_html(report: Report) -> str:
             criteria_plot=Markup(criteria_plot(report.gate.criteria)),
             metrics_plot=Markup(before_after_plot(SHOWN, before, after)),
             metrics=[(METRIC_TITLES[m], ABOUT[m], before[m], after[m]) for m in Metric],
+            trend_plot=Markup(trend_plot(TREND, _versions(report))) if report.history else None,
             skills=_skills(report),
-            edits=_edits(report),
+            edits=edit_rows(report.suite, report.production, report.candidate),
+            agreement=judges_agree(report.suite, report.candidate),
             relative=("improvement", "retention", "capability"),
         )
     )
+
+
+def judges_agree(suite: Suite, evaluation: Evaluation) -> list[Agreement]:
+    """The evaluation's judge against the rule judge, flag by flag; nothing when they are one."""
+    rules = RuleJudge()
+    if evaluation.judge == rules.name:
+        return []
+    return agreement(evaluation.verdicts, rules.judge(suite, evaluation.outputs))
 
 
 def render_markdown(report: Report) -> str:
@@ -137,126 +157,23 @@ def render_markdown(report: Report) -> str:
                 (METRIC_TITLES[m], report.production.metrics[m], report.candidate.metrics[m])
                 for m in Metric
             ],
-            edits=_edits(report),
+            edits=edit_rows(report.suite, report.production, report.candidate),
+            agreement=judges_agree(report.suite, report.candidate),
             relative=("improvement", "retention", "capability"),
             cell=lambda text: str(text).replace("|", "\\|").replace("\n", " "),
         )
     )
 
 
-# ---------------------------------------------------------------------------------------------
-# Rows of the page
-# ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One probe with both versions' answers; `html` has the verdict's spans marked."""
-
-    kind: str
-    question: str
-    before: str
-    before_html: Markup
-    before_right: bool
-    after: str
-    after_html: Markup
-    after_right: bool
-    fault: str
-    """How the new answer refutes itself, or why it has no judgement; empty otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EditRow:
-    """One edit: its headline answer (the direct question) and all its answers."""
-
-    part: str
-    title: str
-    change: str
-    head: Answer
-    answers: tuple[Answer, ...]
-
-    @property
-    def right(self) -> int:
-        return sum(answer.after_right for answer in self.answers)
-
-    @property
-    def faults(self) -> int:
-        return sum(bool(answer.fault) for answer in self.answers)
-
-
-def _edits(report: Report) -> list[EditRow]:
-    groups: dict[tuple[Part, str], list[tuple[Probe, Answer]]] = defaultdict(list)
-    columns = zip(
-        report.suite.probes,
-        report.production.outputs,
-        report.production.verdicts,
-        report.candidate.outputs,
-        report.candidate.verdicts,
-        strict=True,
-    )
-    for probe, old, old_row, new, new_row in columns:
-        if probe.part in (Part.EDIT, Part.RETENTION):
-            answer = _answer(probe, old, old_row, new, new_row)
-            groups[probe.part, probe.cluster].append((probe, answer))
-    return [_edit_row(part, group) for (part, _), group in groups.items()]
-
-
-def _edit_row(part: Part, group: Sequence[tuple[Probe, Answer]]) -> EditRow:
-    direct = (a for p, a in group if p.kind is QuestionKind.DIRECT)
-    probe = group[0][0]
-    old = probe.old[0] if probe.old else "nothing"
-    new = probe.new[0] if probe.new else "nothing"
-    return EditRow(
-        part=part.value,
-        title=probe.subject,
-        change=f"{old} → {new}",
-        head=next(direct, group[0][1]),
-        answers=tuple(answer for _, answer in group),
-    )
-
-
-def _answer(probe: Probe, old: Output, old_row: Verdict, new: Output, new_row: Verdict) -> Answer:
-    fault = new_row.error or ""
-    kind = refutation(new_row)
-    if kind:
-        fault = f"refutes itself ({kind.value})"
-    return Answer(
-        kind=probe.kind.value.replace("_", " "),
-        question=probe.question.text,
-        before=old.text,
-        before_html=marked(old.text, old_row),
-        before_right=old_row.right,
-        after=new.text,
-        after_html=marked(new.text, new_row),
-        after_right=new_row.right,
-        fault=fault,
-    )
-
-
-_HINTS = {
-    Flag.NEW: "states the new fact",
-    Flag.OLD: "names the old as current",
-    Flag.NEGATED: "takes the new fact back",
-    Flag.PAST: "the old as past",
-    Flag.CAUSE: "cause",
-    Flag.VERDICT: "yes or no",
-}
-
-
-def marked(text: str, row: Verdict) -> Markup:
-    """The text as HTML with the verdict's spans in `<mark>`, escaped throughout."""
-    out: list[Markup] = []
-    at = 0
-    for mark in row.marks:
-        out.append(escape(text[at : mark.start]))
-        out.append(
-            Markup('<mark class="{}" title="{}">{}</mark>').format(
-                mark.flag.value, _HINTS[mark.flag], text[mark.start : mark.end]
-            )
-        )
-        at = mark.end
-    out.append(escape(text[at:]))
-    return Markup("").join(out)
+def _versions(report: Report) -> list[tuple[str, dict[Metric, float]]]:
+    """Label and shown figures of each version, the candidate last."""
+    metrics = report.candidate.metrics
+    now = {m: v for m in TREND if (v := metrics[m].value) is not None}
+    past = [
+        (v.label, {m: v.values[m.value] for m in TREND if m.value in v.values})
+        for v in report.history
+    ]
+    return [*past, ("this", now)]
 
 
 def _skills(report: Report) -> list[tuple[str, float | None, float, int]]:

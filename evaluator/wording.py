@@ -37,6 +37,7 @@ CRITERION_TITLES: dict[str, str] = {
     "judged": "Outputs not judged",
     "improvement": "Improvement",
     "retention": "Retention",
+    "new_refutations": "New refutations",
     "capability": "Capability",
 }
 
@@ -54,6 +55,17 @@ SHOWN = (
     Metric.SRR,
 )
 """The metrics of the before-and-after plot, in order."""
+
+
+TREND = (
+    Metric.EFFICACY,
+    Metric.H_ACC,
+    Metric.M_ACC,
+    Metric.RETENTION,
+    Metric.LOCALITY,
+    Metric.SRR,
+)
+"""The metrics of the trend over versions, in order."""
 
 
 def percent(value: float | None) -> str:

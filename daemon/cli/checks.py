@@ -24,6 +24,8 @@ class Check:
     name: str
     ok: bool
     detail: str
+    warning: bool = False
+    """Well, but somebody should know: it is no failure and no plain "ok"."""
 
 
 def run_checks(settings: Settings) -> list[Check]:
@@ -48,7 +50,7 @@ def run_checks(settings: Settings) -> list[Check]:
             Check(name="database", ok=True, detail="opened, schema is the newest"),
             _check("adapters", lambda: _adapters(services)),
             _check("history", lambda: _history(services)),
-            _check("release size", lambda: _release_size(settings, services)),
+            _release_size(settings, services),
         ]
     return checks
 
@@ -117,7 +119,13 @@ def _history(services: Services) -> str:
     return f"{len(services.registry.history(alias))} moves of {alias}, the chain is whole"
 
 
-def _release_size(settings: Settings, services: Services) -> str:
-    """A word, not a fault: what is not promoted may still be evaluated and read."""
-    live = services.registry.live_units(services.registry.current()[1])
-    return too_small(settings, len(live)) or "releases can be large enough for the gate policy"
+def _release_size(settings: Settings, services: Services) -> Check:
+    """A warning, not a fault: what is not promoted may still be evaluated and read."""
+    name = "release size"
+    try:
+        live = services.registry.live_units(services.registry.current()[1])
+        small = too_small(settings, len(live))
+    except AlmanacError as error:
+        return Check(name=name, ok=False, detail=str(error))
+    fine = "releases can be large enough for the gate policy"
+    return Check(name=name, ok=True, detail=small or fine, warning=small is not None)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from daemon import preconditions
 from daemon.cli import context
 from daemon.errors import AlmanacError, Retryable
+
+if TYPE_CHECKING:
+    from daemon.cli.checks import Check
 
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 
@@ -110,10 +113,16 @@ def doctor(json: context.Json = False) -> None:
     if json:
         context.print_json(checks)
     else:
-        rows = [("ok" if c.ok else "FAILED", c.name, c.detail) for c in checks]
+        rows = [(_mark(c), c.name, c.detail) for c in checks]
         context.print_table(["", "check", "detail"], rows)
     if not all(check.ok for check in checks):
         raise typer.Exit(1)
+
+
+def _mark(check: Check) -> str:
+    if not check.ok:
+        return "FAILED"
+    return "WARN" if check.warning else "ok"
 
 
 @config_app.command("show")

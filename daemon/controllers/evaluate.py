@@ -18,7 +18,14 @@ from daemon import config
 from daemon.clock import Clock
 from daemon.config import Settings
 from daemon.controllers.stage import StageRunner
-from daemon.jobs.evaluation_job import RESULT, EvaluationSpec, create_job
+from daemon.jobs.evaluation_job import (
+    RESULT,
+    EvaluationSpec,
+    JudgeSpec,
+    Past,
+    create_job,
+    gate_policy,
+)
 from daemon.jobs.supervisor import Job
 from daemon.known_facts import KnownFacts
 from daemon.registry.service import Registry
@@ -31,6 +38,8 @@ from knowledge.world import World
 
 NEIGHBOURS_EACH = 3
 UNRELATED = 60
+TREND = 12
+"""Earlier versions that a report shows."""
 
 _VERDICTS = {
     "pass": ReleaseState.PASSED,
@@ -125,6 +134,11 @@ class EvaluateController:
         units = self._registry.units_of_release(release.id or 0)
         live = self._registry.live_units(release.parent_digest)
         facts = KnownFacts(World.load(), {u.slot for u in (*units, *live)})
+        policy = gate_policy(self._settings.gate.policy)
+        unrelated = facts.unrelated_questions(
+            units, Use.EXAM, limit=UNRELATED + policy.reserve, seed=self._settings.gate.seed
+        )
+        judge = self._settings.judge
         return EvaluationSpec(
             base=str(self._settings.model.base.resolve()),
             candidate=str(self._registry.verify(release.adapter_digest).resolve()),
@@ -134,9 +148,14 @@ class EvaluateController:
             units=tuple(units),
             live=tuple(live),
             neighbours=facts.neighbour_questions(units, Use.EXAM, each=NEIGHBOURS_EACH),
-            unrelated=facts.unrelated_questions(
-                units, Use.EXAM, limit=UNRELATED, seed=self._settings.gate.seed
+            unrelated=unrelated[:UNRELATED],
+            reserve=unrelated[UNRELATED:],
+            regression=facts.regression_units() if policy.pools_regression else (),
+            history=tuple(
+                Past(label=f"v{version}", values=values)
+                for version, values in self._registry.measured()[-TREND:]
             ),
+            judge=JudgeSpec(endpoint=judge.endpoint, model=judge.model),
             policy=self._settings.gate.policy,
             seed=self._settings.gate.seed,
             threads=self._settings.jobs.threads,

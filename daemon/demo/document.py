@@ -10,8 +10,7 @@ from pathlib import Path
 
 from daemon.demo.measuring import Examined
 from daemon.demo.result import DemoResult
-from evaluator.probes import build_suite
-from evaluator.report import Report, Section, render_html
+from evaluator.report import Report, Section, Version, render_html
 
 
 def write(home: Path, result: DemoResult, last: Examined) -> Path:
@@ -19,11 +18,12 @@ def write(home: Path, result: DemoResult, last: Examined) -> Path:
     spec = last.spec
     report = Report(
         title="Almanac: the demo",
-        suite=build_suite(spec.units, spec.live, spec.neighbours, spec.unrelated),
+        suite=spec.suite(last.gate.asked_more),
         candidate=last.candidate,
         production=last.production,
         gate=last.gate,
         sections=tuple(_sections(result)),
+        history=tuple(Version(label=past.label, values=past.values) for past in spec.history),
     )
     path = home / "report.html"
     temporary = path.with_suffix(".tmp")

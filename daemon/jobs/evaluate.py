@@ -11,26 +11,32 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from daemon import config
 from daemon.errors import AlmanacError, Retryable
 from daemon.jobs.evaluation_job import (
     RESULT,
     EvaluationSpec,
+    JudgeSpec,
     gate_policy,
     load_job,
     note_progress,
 )
+from daemon.jobs.judging import llm_judge
 from daemon.store.answers import SqlAnswers
 from daemon.store.engine import Database
-from evaluator.capability import BUNDLED
+from evaluator.capability import SUITES
 from evaluator.errors import EvaluatorError
 from evaluator.errors import Retryable as EvaluatorRetryable
 from evaluator.evaluation import Evaluation, evaluate
-from evaluator.gate import GateReport, decide
-from evaluator.probes import Suite, build_suite
-from evaluator.report import Report, write_report
+from evaluator.gate import GateReport, decide, more_probes
+from evaluator.judge import Judge
+from evaluator.policy import Policy
+from evaluator.probes import Suite
+from evaluator.report import Report, Version, write_report
 from evaluator.stores import AnswerStore
 from knowledge import codec
 from knowledge.model import LanguageModel
@@ -39,6 +45,7 @@ from trainer.errors import Retryable as TrainerRetryable
 from trainer.errors import TrainerError
 
 CANNOT, LATER = 1, 75
+JUDGEMENTS = "judgements.jsonl"
 
 
 def main() -> int:
@@ -47,7 +54,7 @@ def main() -> int:
         settings = config.load().settings
         database = Database.open(settings.database_url)
         try:
-            run(folder, SqlAnswers(database))
+            run(folder, SqlAnswers(database), _judge(load_job(folder).judge, settings, folder))
         finally:
             database.close()
     except (AlmanacError, EvaluatorError, TrainerError) as error:
@@ -57,35 +64,82 @@ def main() -> int:
     return 0
 
 
-def run(folder: Path, answers: AnswerStore) -> Path:
-    """Evaluate the job in `folder`; its result folder. A finished job is not evaluated again."""
+def run(folder: Path, answers: AnswerStore, judge: Judge | None = None) -> Path:
+    """Evaluate the job in `folder`; its result folder. A finished job is not evaluated again.
+
+    Where the policy leaves the gate open and allows for it, the suite is extended by the job's
+    reserve, and the same two versions are examined once more; only the new questions are asked.
+    """
     final = folder / RESULT
     if final.is_dir():
         return final
     spec = load_job(folder)
     policy = gate_policy(spec.policy)
-    suite = build_suite(spec.units, spec.live, spec.neighbours, spec.unrelated)
-    candidate_model, production_model = _models(spec)
-    tasks = BUNDLED if policy.capability else ()  # measured where the policy asks for it
+    models = _models(spec)
+    found = _examine(folder, spec, policy, models, answers, judge, more=0)
+    more = min(more_probes(policy, found.gate), len(spec.reserve))
+    if more:
+        again = _examine(folder, spec, policy, models, answers, judge, more=more)
+        found = replace(again, gate=replace(again.gate, looks=2, asked_more=more))
+    return _publish(folder, spec, found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """One look at a release."""
+
+    suite: Suite
+    candidate: Evaluation
+    production: Evaluation
+    gate: GateReport
+
+
+def _examine(
+    folder: Path,
+    spec: EvaluationSpec,
+    policy: Policy,
+    models: tuple[LanguageModel, LanguageModel],
+    answers: AnswerStore,
+    judge: Judge | None,
+    *,
+    more: int,
+) -> _Found:
+    suite = spec.suite(more)
+    candidate_model, production_model = models
+    tasks = policy.capability.tasks if policy.capability else ()  # only where it is asked for
+    tasks_folder = policy.capability.folder if policy.capability else None
+    options: dict[str, Any] = {
+        "judge": judge,
+        "answers": answers,
+        "tasks": tasks,
+        "task_folder": tasks_folder or SUITES,
+        "seed": spec.seed,
+    }
     production = evaluate(
-        production_model,
-        suite,
-        answers=answers,
-        tasks=tasks,
-        progress=_progress(folder, "production"),
-        seed=spec.seed,
+        production_model, suite, progress=_progress(folder, "production"), **options
     )
     candidate = evaluate(
         candidate_model,
         suite,
-        answers=answers,
         production=production,
-        tasks=tasks,
         progress=_progress(folder, "candidate"),
-        seed=spec.seed,
+        **options,
     )
     gate = decide(policy, candidate, production)
-    return _publish(folder, spec, suite, candidate, production, gate)
+    return _Found(suite=suite, candidate=candidate, production=production, gate=gate)
+
+
+def _judge(spec: JudgeSpec, settings: config.Settings, folder: Path) -> Judge | None:
+    """The endpoint's judge, with its replies kept beside the job; None for the rules."""
+    if spec.endpoint is None or spec.model is None:
+        return None
+    key = settings.judge.api_key
+    return llm_judge(
+        spec.endpoint,
+        spec.model,
+        key.get_secret_value() if key else None,
+        folder / JUDGEMENTS,
+    )
 
 
 def _models(spec: EvaluationSpec) -> tuple[LanguageModel, LanguageModel]:
@@ -104,15 +158,9 @@ def _progress(folder: Path, stage: str) -> Callable[[int, int], None]:
     return lambda step, of: note_progress(folder, stage, step, of)
 
 
-def _publish(
-    folder: Path,
-    spec: EvaluationSpec,
-    suite: Suite,
-    candidate: Evaluation,
-    production: Evaluation,
-    gate: GateReport,
-) -> Path:
+def _publish(folder: Path, spec: EvaluationSpec, found: _Found) -> Path:
     """Write everything beside its place, then rename it there."""
+    suite, candidate, production, gate = found.suite, found.candidate, found.production, found.gate
     part, final = folder / f"{RESULT}.part", folder / RESULT
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
@@ -136,7 +184,14 @@ def _publish(
     (part / "gate.json").write_text(codec.to_json(gate), encoding="utf-8")
     (part / "summary.json").write_text(codec.to_json(summary, dict), encoding="utf-8")
     title = f"Release gate: {len(spec.units)} edits"
-    report = Report(title=title, suite=suite, candidate=candidate, production=production, gate=gate)
+    report = Report(
+        title=title,
+        suite=suite,
+        candidate=candidate,
+        production=production,
+        gate=gate,
+        history=tuple(Version(label=past.label, values=past.values) for past in spec.history),
+    )
     write_report(report, part)
     for path in part.iterdir():
         _flush(path)

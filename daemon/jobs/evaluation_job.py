@@ -21,11 +21,32 @@ from daemon.errors import ConfigError, JobFailed
 from daemon.jobs.supervisor import PROGRESS
 from evaluator.errors import PolicyError
 from evaluator.policy import Policy, load_policy, shipped
+from evaluator.probes import Suite, build_suite
 from knowledge.edits import EditUnit
 from knowledge.questions import Question
 
 JOB = "job.json"
 RESULT = "result"
+
+
+class JudgeSpec(BaseModel):
+    """The judge of an evaluation: the rules, unless an endpoint is named. Its key is no part of a
+    job's file; it comes with the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: str | None = None
+    model: str | None = None
+
+
+class Past(BaseModel):
+    """An earlier version's figures, for the trend in the report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    values: dict[str, float]
+    """By metric; only what was measured."""
 
 
 class EvaluationSpec(BaseModel):
@@ -44,10 +65,22 @@ class EvaluationSpec(BaseModel):
     live: tuple[EditUnit, ...] = ()
     neighbours: tuple[Question, ...] = ()
     unrelated: tuple[Question, ...] = ()
+    reserve: tuple[Question, ...] = ()
+    """Further unrelated facts, for a second look where the policy allows one."""
+    regression: tuple[EditUnit, ...] = ()
+    """The fixed suite; empty where the policy does not count it."""
+    history: tuple[Past, ...] = ()
+    """Earlier versions, oldest first."""
+    judge: JudgeSpec = JudgeSpec()
     policy: str
     """Name of a shipped gate policy, or the path of a policy file."""
     seed: int = 0
     threads: int = 1
+
+    def suite(self, more: int = 0) -> Suite:
+        """What both versions are asked, with so many facts of the reserve."""
+        unrelated = (*self.unrelated, *self.reserve[:more])
+        return build_suite(self.units, self.live, self.neighbours, unrelated, self.regression)
 
 
 def create_job(folder: Path, spec: EvaluationSpec) -> None:

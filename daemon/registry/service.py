@@ -211,6 +211,18 @@ class Registry:
         with self._database.read() as session:
             return _latest_evaluation(session, digest)
 
+    def measured(self) -> list[tuple[int, dict[str, float]]]:
+        """(version, metric values) of every evaluated version by its latest evaluation, in order of
+        version: what a trend is drawn from."""
+        with self._database.read() as session:
+            rows = session.exec(
+                select(AdapterRow.version, EvaluationRow.evaluation)
+                .join(AdapterRow, col(AdapterRow.digest) == EvaluationRow.adapter_digest)
+                .order_by(col(EvaluationRow.id))
+            ).all()
+        latest: dict[int, Any] = dict(list(rows))
+        return [(version, _values(latest[version])) for version in sorted(latest)]
+
     # -- aliases ----------------------------------------------------------------------------------
 
     def current(self, alias: str | None = None) -> tuple[int, str | None]:
@@ -391,6 +403,12 @@ def _refuse_discarded(session: Session, digest: str | None) -> None:
                 f"version {adapter.version} is of release {release.id}, which was discarded; its "
                 "edits are approved again and go into the next release"
             )
+
+
+def _values(evaluation: dict[str, Any]) -> dict[str, float]:
+    """The candidate's metrics of a stored evaluation, those that were measured."""
+    metrics = evaluation.get("metrics", {}).get("candidate", {})
+    return {name: m["value"] for name, m in metrics.items() if m.get("value") is not None}
 
 
 def _adapter(session: Session, digest: str) -> AdapterRow:

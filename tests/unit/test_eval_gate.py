@@ -12,13 +12,13 @@ from evaluator import power
 from evaluator.capability import Capability
 from evaluator.errors import PolicyError, SuiteError
 from evaluator.evaluation import Evaluation, evaluate
-from evaluator.gate import GateReport, Outcome, decide
+from evaluator.gate import GateReport, Outcome, decide, more_probes
 from evaluator.intervals import exact_upper
-from evaluator.metrics import measure
-from evaluator.policy import load_policy, shipped
-from evaluator.probes import Part, Suite
+from evaluator.metrics import Metric, measure
+from evaluator.policy import Limit, Policy, load_policy, shipped
+from evaluator.probes import Part, Suite, build_suite
 from knowledge.questions import QuestionKind
-from tests.eval_cases import ScriptedModel, knowing, outdated, suite
+from tests.eval_cases import ScriptedModel, knowing, outdated, suite, unit
 
 
 def with_skills(evaluation: Evaluation, wrong: int = 0, n: int = 440) -> Evaluation:
@@ -121,6 +121,49 @@ def test_a_forgotten_edit_stops_a_release() -> None:
     assert outcomes(report)["retention"] is Outcome.FAIL
     kept = decide(shipped("demo"), run(knowing(examined), examined, production), production)
     assert outcomes(kept)["retention"] is Outcome.PASS
+
+
+def test_an_earlier_edit_that_refutes_itself_anew_stops_a_release() -> None:
+    examined = suite(12, live=(12, 13))
+    before = knowing(examined, "base")
+    for probe in examined.of(Part.EDIT):
+        before.answers[probe.question.text] = f"{probe.old[0]}."
+    production = run(before, examined)
+    model = knowing(examined)
+    probe = examined.of(Part.RETENTION, QuestionKind.CONFLICT)[0]
+    model.answers[probe.question.text] = f"It is {probe.new[0]}. No, it is {probe.old[0]}."
+    report = decide(shipped("demo"), run(model, examined, production), production)
+    assert outcomes(report)["new_refutations"] is Outcome.FAIL
+    same = decide(shipped("demo"), run(model, examined, run(model, examined)), run(model, examined))
+    assert outcomes(same)["new_refutations"] is Outcome.PASS
+
+
+def test_the_regression_suite_is_pooled_and_what_was_edited_leaves_it() -> None:
+    examined = build_suite([unit(0)], [unit(1)], regression=[unit(0), unit(1), unit(2), unit(3)])
+    assert examined.clusters(Part.REGRESSION) == ("edit-02", "edit-03")
+    model = knowing(examined)
+    pooled = evaluate(model, examined, tasks=()).metrics
+    assert pooled[Metric.SRR_ANY].n == 1
+    assert pooled[Metric.SRR_ANY_POOLED].n == 4
+    probe = examined.of(Part.REGRESSION, QuestionKind.EXPLAIN)[0]
+    model.answers[probe.question.text] = f"It is {probe.new[0]}. No, it is {probe.old[0]}."
+    assert evaluate(model, examined, tasks=()).metrics[Metric.SRR_ANY_POOLED].value == 0.25
+
+
+def test_an_open_limit_asks_for_more_and_shares_its_alpha(good: Evaluation) -> None:
+    limit = Limit(metric=Metric.LOCALITY, at_least=0.9, more=80)
+    policy = Policy(name="p", about="p", limit=(limit,))
+    first = decide(policy, good, good)
+    assert first.outcome is Outcome.PASS
+    assert "97.5%" in first.criteria[1].test
+    few = tuple(cell for cell in good.metrics[Metric.LOCALITY].cells[:12])
+    metrics = good.metrics | {
+        Metric.LOCALITY: dataclasses.replace(good.metrics[Metric.LOCALITY], cells=few, n=12)
+    }
+    opened = decide(policy, dataclasses.replace(good, metrics=metrics), good)
+    assert opened.outcome is Outcome.INCONCLUSIVE
+    assert more_probes(policy, opened) == 80
+    assert more_probes(policy, first) == 0
 
 
 def test_missing_judgements_never_pass(good: Evaluation, base: Evaluation) -> None:

@@ -14,6 +14,7 @@ from evaluator.intervals import (
     exact_upper,
     interval,
     mcnemar_exact,
+    mean_bounds,
     one_sided,
     paired_difference,
     wilson,
@@ -96,6 +97,24 @@ def test_no_failure_seen_is_not_no_failure_possible() -> None:
     clean = [(str(i), 0.0, 20.0) for i in range(12)]
     assert one_sided(clean, 0.05)[1] == pytest.approx(exact_upper(0, 12))
     assert interval(clean)[1] > 0.2
+
+
+def test_the_mean_bound_is_the_exact_one_for_whole_successes_and_keeps_its_level() -> None:
+    for k in (0, 1, 5):
+        whole = np.array([1.0] * k + [0.0] * (12 - k))
+        assert mean_bounds(whole, 0.05)[1] == pytest.approx(exact_upper(k, 12), abs=0.006)
+    rng = np.random.default_rng(4)
+    drawn = [rng.binomial(3, rng.beta(1, 3, 12)) / 3 for _ in range(1500)]
+    missed = sum(mean_bounds(values, 0.05)[1] < 0.25 for values in drawn)
+    assert missed / 1500 <= 0.05
+
+
+def test_a_ratio_is_bounded_by_clusters_of_any_size() -> None:
+    cells = [(str(i), float(i == 0), float(10 + i % 4)) for i in range(12)]
+    low, high, method = one_sided(cells, 0.05)
+    assert method == "mean bound over clusters"
+    assert 0 < low < 1 / 138 < high < 0.3
+    assert high > exact_upper(0, 12)
 
 
 def test_cluster_bootstrap_is_wider_than_counting_outputs() -> None:
