@@ -27,7 +27,7 @@ def source(loaded, key: str) -> tuple[object, str]:
 def test_each_layer_wins_over_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert source(load(), "release.size") == (10, "default")
+    assert source(load(), "release.size") == (15, "default")
     (tmp_path / "almanac.toml").write_text("[release]\nsize = 3\nmax = 7\n")
     assert source(load(), "release.size") == (3, "file")
     monkeypatch.setenv("ALMANAC_RELEASE__SIZE", "4")
