@@ -277,6 +277,7 @@ class Curator:
             findings=findings,
             evidence=dossier.evidence,
             lineage=lineage_of(state["drafts"], dossier, _extraction(state)),
+            facts=_extraction(state).facts,
         )
         return {"proposal": to_json(proposal)}
 

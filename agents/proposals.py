@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from agents.evidence.extract import Extraction, FactKind
+from agents.evidence.extract import CandidateFact, Extraction, FactKind
 from agents.evidence.sources import Dossier
 from agents.verifying.verdict import Finding
 from knowledge.edits import EditUnit
@@ -31,6 +31,8 @@ class Proposal:
     findings: tuple[Finding, ...]
     evidence: tuple[Evidence, ...]
     lineage: dict[str, str] = field(default_factory=dict)
+    facts: tuple[CandidateFact, ...] = ()
+    """What was read out of the evidence: a draft that a person edits is verified against it."""
 
     @property
     def clean(self) -> bool:

@@ -182,3 +182,30 @@ def _holds(statement: Statement) -> bool:
 
 def _plain(text: str) -> str:
     return re.sub(r"\W+", " ", text).strip().lower()
+
+
+def with_cause(unit: EditUnit, cause: str | None) -> tuple[Question, ...]:
+    """The unit's questions with another cause: the answers that tell the story tell that one.
+
+    Questions about other facts stay as they are.
+    """
+    if unit.change.new is None:
+        return unit.questions
+    story = replace(_bare_unit(unit.change, unit.narrative).story(), cause=cause)
+    known = {e.label for e in (unit.change.old, unit.change.new) if e}
+    claimed = {q.claimed for q in unit.questions if q.kind is QuestionKind.CHECK and q.claimed}
+    others = tuple(Entity(id="", label=label) for label in sorted(claimed - known))
+    told = {
+        (q.kind, q.use, q.text): q.reference
+        for q in (*training_questions(story, others), *examination_questions(story, ()))
+    }
+    return tuple(
+        replace(
+            question,
+            cause=cause,
+            reference=told.get((question.kind, question.use, question.text), question.reference),
+        )
+        if question.item == unit.slot
+        else question
+        for question in unit.questions
+    )

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import structlog
 
 from daemon import wiring
-from daemon.config import Settings
+from daemon.config import Settings, SettingSource
 from daemon.controllers.curate import CurateController
 from daemon.controllers.evaluate import EvaluateController
 from daemon.controllers.promote import PromoteController
@@ -53,8 +53,15 @@ class Controller(Protocol):
 class Almanac:
     """The services and controllers of one worker. Use `Almanac.open`."""
 
-    def __init__(self, services: Services, agents: wiring.Agents, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        services: Services,
+        agents: wiring.Agents,
+        supervisor: Supervisor,
+        sources: tuple[SettingSource, ...] = (),
+    ) -> None:
         self.settings = services.settings
+        self.sources = sources
         self.services = services
         self.agents = agents
         self.jobs = supervisor
@@ -62,8 +69,11 @@ class Almanac:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Almanac]:
-        """Everything but the gateway and the timers. One process a home.
+    async def open(
+        cls, settings: Settings, sources: tuple[SettingSource, ...] = ()
+    ) -> AsyncIterator[Almanac]:
+        """Everything but the gateway and the timers. One process a home. `sources` say where the
+        settings came from, for their page.
 
         Raises ConfigError, NewerDatabaseError.
         """
@@ -83,7 +93,7 @@ class Almanac:
                 heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s,
             )
             stack.callback(supervisor.stop_all)
-            yield cls(services, agents, supervisor)
+            yield cls(services, agents, supervisor, sources)
 
     async def step(self) -> int:
         """One round of all controllers, in the order of a fact's way; the steps taken."""
@@ -173,11 +183,11 @@ def _controllers(
     return found
 
 
-def up(settings: Settings) -> None:
+def up(settings: Settings, sources: tuple[SettingSource, ...] = ()) -> None:
     """Run the service until it is told to stop."""
 
     async def main() -> None:
-        async with Almanac.open(settings) as almanac:
+        async with Almanac.open(settings, sources) as almanac:
             await almanac.serve()
 
     try:

@@ -99,6 +99,8 @@ class ReviewSettings(Section):
     auto_approve: bool = False
     policy: Path = _ROOT / "daemon" / "review" / "policies" / "default.toml"
     lease_s: float = Field(default=600.0, gt=0)
+    sample_share: float = Field(default=0.05, ge=0, le=1)
+    """Part of the approvals that a second person looks at again."""
 
 
 class ReleaseSettings(Section):
@@ -139,6 +141,12 @@ class GatewaySettings(Section):
 class WebSettings(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8081, ge=0, le=65535)
+    hosts: tuple[str, ...] = ()
+    """Names under which people reach the pages, beside `host` and this machine's own."""
+    behind_tls: bool = False
+    """Whether a proxy in front speaks TLS; beyond loopback nothing else is accepted."""
+    session_h: float = Field(default=12.0, gt=0)
+    """How long a login lasts."""
 
 
 class ClockKind(StrEnum):

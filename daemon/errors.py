@@ -9,9 +9,12 @@ AlmanacError
 │   ├── NotFound             no such change, release, adapter, alias
 │   ├── BlobError            files of an adapter are missing, altered or not acceptable
 │   ├── NotPromotable        no passed evaluation stands behind this adapter
+│   ├── NotSignedIn          no key, or one that is not accepted
+│   ├── Forbidden            the role does not allow it
 │   └── JobFailed            a training or evaluation process gave up
 └── Retryable            the same step may work later
-    └── LeaseLost            the lease ran out while working; nothing of the step was written
+    ├── LeaseLost            the lease ran out while working; nothing of the step was written
+    └── Throttled            too many failed logins
 """
 
 from __future__ import annotations
@@ -63,3 +66,19 @@ class JobFailed(Permanent):
 
 class LeaseLost(Retryable):
     """The lease ran out while the step was at work; nothing of it was written."""
+
+
+class NotSignedIn(Permanent):
+    """No key was shown, or one that is not accepted."""
+
+
+class Forbidden(Permanent):
+    """Somebody's role does not allow it."""
+
+
+class Throttled(Retryable):
+    """Too many failed logins; `after_s` is how long to wait."""
+
+    def __init__(self, message: str, after_s: float) -> None:
+        super().__init__(message)
+        self.after_s = after_s

@@ -23,8 +23,11 @@ from agents.wikidata.errors import Refused
 from agents.wikidata.stream import PageChangeStream
 from agents.wikidata.sweep import backfill, sweep
 from daemon import config
+from daemon.accounts import Role
+from daemon.accounts.service import LINK_H
 from daemon.listening import listen
 from daemon.web.app import create_app
+from daemon.web.security import check_binding
 from daemon.wiring import user_agent
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ TICK_S = 2.0
 """How often each controller looks by itself; a wake-up comes sooner."""
 DRAIN_S = 60.0
 _RESTART_S = 5.0
+_WEB_GRACE_S = 3
+"""Live pages listen until they are told to go."""
 _CONFIG_EXIT = 2
 
 log = structlog.get_logger()
@@ -61,7 +66,10 @@ class ServiceLoop:
         self._ticks: set[asyncio.Task[object]] = set()
 
     async def run(self) -> None:
-        """Raises ConfigError for a busy port, before anything is started."""
+        """Raises ConfigError for a busy port, or one that must not be open to others without
+        accounts; before anything is started."""
+        accounts = self._almanac.services.accounts
+        check_binding(self._settings, accounts=accounts.any())
         listening = listen(self._settings.web.host, self._settings.web.port, "web.port")
         if self._settings.gateway.enabled:
             _require_free(self._settings.gateway.host, self._settings.gateway.port)
@@ -73,7 +81,11 @@ class ServiceLoop:
             tasks.append(asyncio.create_task(self._keep_gateway()))
         self._schedule()
         host, port = listening.getsockname()[:2]
-        log.info("service.started", web=f"http://{host}:{port}", home=str(self._settings.home))
+        url = f"http://{host}:{port}"
+        log.info("service.started", web=url, home=str(self._settings.home))
+        if not accounts.any():
+            link = f"{url}/enter/{accounts.link(role=Role.ADMIN)}"
+            log.info("service.first_account", link=link, valid_h=LINK_H)
         await self._stop.wait()
         log.info("service.draining")
         await self._drain(web, tasks)
@@ -177,8 +189,19 @@ class ServiceLoop:
             await self._pause(_RESTART_S)
 
     def _web(self) -> uvicorn.Server:
-        app = create_app(self._almanac.status)
-        return _Web(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        app = create_app(
+            self._almanac.services, self._almanac.status, sources=self._almanac.sources
+        )
+        return _Web(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                proxy_headers=False,
+                timeout_graceful_shutdown=_WEB_GRACE_S,
+            )
+        )
 
     async def _drain(self, web: uvicorn.Server, tasks: list[asyncio.Task[None]]) -> None:
         self._scheduler.shutdown(wait=False)

@@ -10,15 +10,24 @@ import datetime as dt
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlmodel import Session, col, func, select
 
+from daemon.accounts import Accounts
 from daemon.clock import Clock, clock_of
 from daemon.config import Settings
 from daemon.errors import ConfigError
 from daemon.registry import Blobs, Registry, Releases
+from daemon.review import policy
+from daemon.review.audit import Audit
+from daemon.review.dismissed import Dismissed
+from daemon.review.policy import Policy
+from daemon.review.queue import Queue
+from daemon.review.sampling import Sampling
 from daemon.review.service import ReviewService
+from daemon.review.trial import Trial, try_policy
 from daemon.store.engine import Database
 from daemon.store.ledger import SqlWatchLedger, add_items, remove_items
 from daemon.store.rows import (
@@ -29,6 +38,7 @@ from daemon.store.rows import (
     EditVerdictRow,
     WatchItemRow,
 )
+from knowledge.edits import EditUnit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +142,18 @@ class Services:
         self.clock = clock_of(settings)
         self.ledger = SqlWatchLedger(database, self.clock)
         self.watch = WatchList(database, self.clock)
-        self.review = ReviewService(database, self.clock, lease_s=settings.review.lease_s)
+        self.review = ReviewService(
+            database,
+            self.clock,
+            lease_s=settings.review.lease_s,
+            needs_two=self._needs_two,
+            sample_share=settings.review.sample_share,
+        )
+        self.queue = Queue(database, self.clock)
+        self.dismissed = Dismissed(database, self.clock)
+        self.sampling = Sampling(database, self.clock)
+        self.audit = Audit(database)
+        self.accounts = Accounts(database, self.clock, session_h=settings.web.session_h)
         alias = settings.gateway.alias
         self.registry = Registry(database, Blobs(settings.blobs), self.clock, served=alias)
         self.releases = Releases(
@@ -155,6 +176,18 @@ class Services:
 
     def close(self) -> None:
         self.database.close()
+
+    @cached_property
+    def review_policy(self) -> Policy:
+        """The policy that the settings name, read when it is first needed. Raises ConfigError."""
+        return policy.load(self.settings.review.policy)
+
+    def try_policy(self, chosen: Policy | None = None) -> Trial:
+        """A dry run of a policy (the configured one) over what was decided and what waits."""
+        return try_policy(self.database, chosen or self.review_policy)
+
+    def _needs_two(self, unit: EditUnit) -> bool:
+        return self.review_policy.two_people.needed(unit)
 
     def __enter__(self) -> Services:
         return self

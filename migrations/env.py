@@ -5,7 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-import daemon.store.rows  # noqa: F401  (fills the metadata)
+import daemon.store.account_rows
+import daemon.store.rows  # noqa: F401  (both fill the metadata)
 
 context.configure(
     connection=context.config.attributes["connection"],

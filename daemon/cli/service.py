@@ -25,12 +25,13 @@ def up() -> None:
     """Run the service: watch, curate, review, train, evaluate, promote, serve."""
     from daemon import log
 
-    settings = context.settings()
+    loaded = context.loaded()
+    settings = loaded.settings
     log.set_up(settings.log)
     preconditions.check_all(settings)
     from daemon.app import up as run  # after what is quick to check: this loads langgraph
 
-    run(settings)
+    run(settings, loaded.sources)
 
 
 @context.app.command(

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import structlog
 from langgraph.errors import GraphDrained
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, col, select
 
 from agents.curate import Proposal
 from agents.errors import Permanent
@@ -21,8 +21,9 @@ from daemon.clock import Clock
 from daemon.controllers.failures import failed, is_due
 from daemon.errors import LeaseLost
 from daemon.store import leases
+from daemon.store.drafts import add_draft
 from daemon.store.engine import Database
-from daemon.store.rows import ChangeRow, DraftRow
+from daemon.store.rows import ChangeRow
 from daemon.store.states import ChangeState, transition
 from knowledge import codec
 from knowledge.edits import EditKind
@@ -132,22 +133,17 @@ class CurateController:
         unit = proposal.unit
         if claim.retraction:
             unit = dataclasses.replace(unit, kind=EditKind.RETRACTION)
-        last = session.exec(
-            select(func.max(DraftRow.version)).where(DraftRow.change_id == claim.id)
-        ).one()
-        draft = DraftRow(
-            change_id=claim.id,
-            version=(last or 0) + 1,
-            digest=unit.digest,
-            unit=codec.to_data(unit),
+        draft = add_draft(
+            session,
+            row,
+            unit,
             findings=[codec.to_data(finding) for finding in proposal.findings],
-            lineage=dict(proposal.lineage),
             evidence=[evidence.id for evidence in proposal.evidence],
-            clean=proposal.clean,
+            facts=[fact.model_dump(mode="json") for fact in proposal.facts],
+            lineage=proposal.lineage,
             author=unit.narrative.drafter if unit.narrative else ACTOR,
-            created_at=self._clock.now(),
+            now=self._clock.now(),
         )
-        session.add(draft)
         open_findings = len(proposal.findings)
         reason = f"draft {draft.version}, " + (
             "all checks passed" if proposal.clean else f"{open_findings} findings open"

@@ -1,4 +1,4 @@
-"""The auto-approve policy: which proposals need no person. Pure, but for reading its file.
+"""The review policy: which proposals need no person, and which two. Pure, but for its file.
 
 Owns the policy's fields and the decision with its reasons. Does not approve anything.
 """
@@ -18,8 +18,29 @@ from knowledge.narrative import digest_of
 from knowledge.properties import CATALOGUE, Tier
 
 
+class TwoPeople(BaseModel):
+    """Which proposals need two people: those that meet any of these."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    living_persons: bool = False
+    """Private facts of living persons."""
+    retractions: bool = False
+    kinds: tuple[ChangeKind, ...] = ()
+    properties: tuple[str, ...] = ()
+
+    def needed(self, unit: EditUnit) -> bool:
+        row = CATALOGUE.get(unit.change.property)
+        return (
+            (self.living_persons and (row is None or row.living_persons))
+            or (self.retractions and unit.kind is EditKind.RETRACTION)
+            or unit.change.kind in self.kinds
+            or unit.change.property in self.properties
+        )
+
+
 class Policy(BaseModel):
-    """What may pass unseen. Every condition must hold."""
+    """What may pass unseen (every condition must hold), and what needs two people."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,6 +55,7 @@ class Policy(BaseModel):
     """Whether private facts of living persons may pass."""
     retractions: bool = False
     """Whether a retraction may pass."""
+    two_people: TwoPeople = TwoPeople()
 
     @property
     def digest(self) -> str:
@@ -86,6 +108,10 @@ def decide(policy: Policy, unit: EditUnit, *, clean: bool, contested: bool) -> D
             "a retraction" if unit.kind is EditKind.RETRACTION else "no retraction",
         ),
         (not contested, "contested on Wikidata" if contested else "not contested"),
+        (
+            not policy.two_people.needed(unit),
+            "needs two people" if policy.two_people.needed(unit) else "needs no second person",
+        ),
     )
     failed = tuple(text for holds, text in conditions if not holds)
     if failed:

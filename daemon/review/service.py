@@ -1,82 +1,112 @@
-"""Decisions about proposals: list, show, claim, approve, reject, undo.
+"""Decisions about proposals: claim, approve, edit, reject, skip, undo.
 
 Owns the rules of deciding: an approval names the digest of the draft that was read, a claimed item
-is decided by its claimant, a decision can be undone until the edit is frozen. Every call that
-writes is one transaction with its event. Used by web, API, command line and controllers alike.
+is decided by its claimant, some drafts need two people, a decision can be undone until the edit is
+frozen. Every call that writes is one transaction with its event. Used by web, API, command line and
+controllers alike; lists are `daemon.review.queue`.
 """
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 from sqlmodel import Session, col, func, select
 
 from agents.ledger import CandidateState
 from daemon.clock import Clock
-from daemon.errors import Conflict, NotFound
+from daemon.errors import AlmanacError, Conflict
+from daemon.review import editing, sampling
+from daemon.review.editing import Edit
+from daemon.review.items import (
+    Detail,
+    Item,
+    draft_heads,
+    get_change,
+    holder,
+    latest_draft,
+    read_detail,
+    read_items,
+)
+from daemon.store.drafts import add_draft
 from daemon.store.engine import Database
 from daemon.store.evidence import evidence_of
-from daemon.store.rows import CandidateRow, ChangeRow, DraftRow, EventRow
+from daemon.store.rows import ApprovalRow, CandidateRow, ChangeRow, DraftRow
 from daemon.store.states import ChangeState, record_event, transition
 from knowledge import codec
 from knowledge.edits import EditUnit
-from knowledge.facts import FactChange
-from knowledge.narrative import Evidence
 
 _QUEUE = (ChangeState.IN_REVIEW,)
 _UNDOABLE = (ChangeState.APPROVED, ChangeState.REJECTED)
+BULK_LIMIT = 200
+"""Approvals in one call: more than anybody has looked at is no review."""
+
+REASONS = (
+    "the fact is wrong",
+    "this is no change of the world",
+    "the narrative says what the evidence does not",
+    "the evidence is too weak",
+    "a private fact of a living person",
+    "a duplicate of another change",
+)
+"""What is mostly wrong with a proposal; any other text is as good."""
+
+
+class Outcome(StrEnum):
+    """What an approval came to."""
+
+    APPROVED = "approved"
+    FIRST = "first_of_two"
+    """Stored; a second person must agree before the change is approved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One line of the queue. An approval must name `digest`; None before the first draft."""
+class Bulk:
+    """What a bulk approval came to: ids approved, and why others were not."""
 
-    id: int
-    state: ChangeState
-    fact: FactChange
-    reason: str
-    digest: str | None
-    version: int
-    clean: bool
-    retracts: int | None
-    claimed_by: str | None
-    decided_by: str | None
-    updated_at: dt.datetime
+    approved: tuple[int, ...]
+    refused: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditLine:
-    """One event of an entity."""
-
-    at: dt.datetime
-    from_state: str | None
-    to_state: str | None
-    actor: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
-    """All that a reviewer sees of one change."""
-
-    item: Item
-    unit: EditUnit | None
-    findings: tuple[dict[str, Any], ...]
-    lineage: dict[str, Any]
-    evidence: tuple[Evidence, ...]
-    audit: tuple[AuditLine, ...]
+def one_is_enough(_unit: EditUnit) -> bool:
+    """No draft needs two people."""
+    return False
 
 
 class ReviewService:
-    """Blocking calls; the event loop uses them through a thread."""
+    """Blocking calls; the event loop uses them through a thread.
 
-    def __init__(self, database: Database, clock: Clock, *, lease_s: float = 600.0) -> None:
+    `needs_two` says whether a draft needs two people; `sample_share` is the part of approvals that
+    is drawn for a second look; `client` names the program in the events.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        lease_s: float = 600.0,
+        needs_two: Callable[[EditUnit], bool] = one_is_enough,
+        sample_share: float = 0.0,
+        client: str = "service",
+    ) -> None:
         self._database = database
         self._clock = clock
         self._lease_s = lease_s
+        self._needs_two = needs_two
+        self._sample_share = sample_share
+        self._client = client
+
+    def via(self, client: str) -> ReviewService:
+        """The same service, with another client's name in its events."""
+        other = copy.copy(self)
+        other._client = client
+        return other
+
+    # -- reading ----------------------------------------------------------------------------------
 
     def list(self, states: Sequence[ChangeState] = _QUEUE, limit: int | None = None) -> list[Item]:
         """Changes in these states, oldest first; all of them unless `limit` says how many."""
@@ -87,8 +117,7 @@ class ReviewService:
                 .order_by(col(ChangeRow.id))
                 .limit(limit)
             ).all()
-            drafts = _latest_drafts(session, [row.id for row in rows if row.id])
-            return [self._item(row, drafts.get(row.id or 0)) for row in rows]
+            return read_items(session, rows, self._clock.now())
 
     def counts(self) -> dict[str, int]:
         """Number of changes by state, of all states that occur."""
@@ -101,30 +130,11 @@ class ReviewService:
     def show(self, change_id: int) -> Detail:
         """Raises NotFound."""
         with self._database.read() as session:
-            row = _change(session, change_id)
-            draft = _latest_drafts(session, [change_id]).get(change_id)
-            events = session.exec(
-                select(EventRow)
-                .where(EventRow.entity == "change", EventRow.entity_id == str(change_id))
-                .order_by(col(EventRow.id))
-            ).all()
-            return Detail(
-                item=self._item(row, draft),
-                unit=codec.from_data(EditUnit, draft.unit) if draft else None,
-                findings=tuple(draft.findings) if draft else (),
-                lineage=draft.lineage if draft else {},
-                evidence=tuple(evidence_of(session, draft.evidence)) if draft else (),
-                audit=tuple(
-                    AuditLine(
-                        at=e.at,
-                        from_state=e.from_state,
-                        to_state=e.to_state,
-                        actor=e.actor,
-                        reason=e.reason,
-                    )
-                    for e in events
-                ),
-            )
+            return read_detail(session, get_change(session, change_id), self._clock.now())
+
+    def two_needed(self, unit: EditUnit) -> bool:
+        """Whether a draft needs two people."""
+        return self._needs_two(unit)
 
     def contested(self, slot: str) -> bool:
         """Whether another difference of the same fact still settles."""
@@ -136,44 +146,75 @@ class ReviewService:
             ).first()
             return row is not None
 
+    # -- deciding ---------------------------------------------------------------------------------
+
     def claim(self, change_id: int, *, actor: str) -> dt.datetime:
         """Take an item for a while, or renew the claim. Raises Conflict when it is another's."""
         with self._database.write() as session:
             row = self._in_queue(session, change_id, actor)
             until = self._clock.now() + dt.timedelta(seconds=self._lease_s)
             if row.claimed_by != actor:
-                record_event(
-                    session,
-                    "change",
-                    change_id,
-                    actor=actor,
-                    reason=f"claimed until {until:%H:%M} UTC",
-                    now=self._clock.now(),
-                )
+                self._note(session, change_id, actor, f"claimed until {until:%H:%M} UTC")
             row.claimed_by, row.claimed_until = actor, until
             session.add(row)
             return until
 
-    def approve(self, change_id: int, digest: str, *, actor: str, reason: str = "") -> None:
+    def approve(self, change_id: int, digest: str, *, actor: str, reason: str = "") -> Outcome:
         """Approve the draft with this digest (a prefix of at least 8 characters will do).
 
         Raises Conflict when the draft has changed since, or another holds or decided the item.
         """
         with self._database.write() as session:
+            return self._approve(session, change_id, digest, actor, reason)
+
+    def approve_many(
+        self, chosen: Sequence[tuple[int, str]], *, actor: str, reason: str = ""
+    ) -> Bulk:
+        """Approve clean drafts, each with its event, in one transaction; what cannot be approved is
+        told and keeps nothing else back. Raises Conflict for more than `BULK_LIMIT`."""
+        if len(chosen) > BULK_LIMIT:
+            raise Conflict(
+                f"{len(chosen)} approvals in one go; {BULK_LIMIT} is the most, so choose fewer"
+            )
+        approved: list[int] = []
+        refused: dict[int, str] = {}
+        with self._database.write() as session:
+            for change_id, digest in chosen:
+                try:
+                    self._approve(session, change_id, digest, actor, reason, only_clean=True)
+                    approved.append(change_id)
+                except AlmanacError as error:
+                    refused[change_id] = str(error)
+        return Bulk(approved=tuple(approved), refused=refused)
+
+    def edit(self, change_id: int, digest: str, edit: Edit, *, actor: str) -> str:
+        """Store an edit of the draft with this digest as a new version; its digest.
+
+        The version is verified by the rules; what they object to stands beside it. Raises Conflict
+        when the draft has changed since, or another holds or decided the item.
+        """
+        with self._database.write() as session:
             row = self._in_queue(session, change_id, actor)
-            draft = _latest_drafts(session, [change_id])[change_id]
-            if not draft.unit["narrative"]:
-                raise Conflict(
-                    f"change {change_id} has no narrative, so there is nothing to teach; "
-                    "its findings say why. Reject it"
-                )
-            if len(digest) < 8 or not draft.digest.startswith(digest):
-                raise Conflict(
-                    f"change {change_id} is now at draft {draft.digest[:12]} (version "
-                    f"{draft.version}), not {digest[:12]}; read it again, then decide"
-                )
-            row.approved_digest = draft.digest
-            self._decide(session, row, ChangeState.APPROVED, actor, reason or "approved")
+            draft = self._named_draft(session, change_id, digest)
+            before = codec.from_data(EditUnit, draft.unit)
+            unit = editing.apply(before, edit, actor=actor, digest=draft.digest)
+            evidence = evidence_of(session, draft.evidence)
+            findings = editing.verify(unit, evidence, draft.facts)
+            made = add_draft(
+                session,
+                row,
+                unit,
+                findings=[codec.to_data(finding) for finding in findings],
+                evidence=draft.evidence,
+                facts=draft.facts,
+                lineage={**draft.lineage, "edited_from": draft.digest},
+                author=actor,
+                now=self._clock.now(),
+            )
+            checks = f"{len(findings)} findings" if findings else "all checks passed"
+            told = f"edited: draft {made.version}, {checks}"
+            self._note(session, change_id, actor, told, digest=made.digest, verb="edit")
+            return made.digest
 
     def reject(self, change_id: int, *, actor: str, reason: str) -> None:
         """Raises Conflict as `approve`, and without a reason."""
@@ -183,10 +224,24 @@ class ReviewService:
             row = self._in_queue(session, change_id, actor)
             self._decide(session, row, ChangeState.REJECTED, actor, reason)
 
-    def undo(self, change_id: int, *, actor: str, reason: str = "undone") -> None:
-        """Put a decided item back into the queue. Raises Conflict once it is frozen."""
+    def skip(self, change_id: int, *, actor: str, reason: str = "") -> None:
+        """Leave an item to somebody else; gives a claim back. Raises Conflict as `claim`."""
         with self._database.write() as session:
-            row = _change(session, change_id)
+            row = self._in_queue(session, change_id, actor)
+            row.claimed_by = row.claimed_until = None
+            session.add(row)
+            self._note(session, change_id, actor, reason or "skipped", verb="skip")
+
+    def undo(self, change_id: int, *, actor: str, reason: str = "undone") -> None:
+        """Put a decided item back into the queue, or take back one's first approval of two.
+
+        Raises Conflict once it is frozen.
+        """
+        with self._database.write() as session:
+            row = get_change(session, change_id)
+            if row.state == ChangeState.IN_REVIEW and self._unsign(session, change_id, actor):
+                self._note(session, change_id, actor, f"first approval taken back: {reason}")
+                return
             if row.state not in _UNDOABLE:
                 raise Conflict(
                     f"change {change_id} is {row.state}; a decision can be undone only until "
@@ -199,93 +254,172 @@ class ReviewService:
                 actor=actor,
                 reason=reason,
                 now=self._clock.now(),
+                data={"client": self._client},
             )
             row.approved_digest = row.decided_by = row.decided_at = None
+            self._unsign(session, change_id, None)
+            sampling.forget(session, change_id)
+
+    # -- the auto-approve policy ------------------------------------------------------------------
 
     def policy_passed_over(self, change_id: int, mark: str, *, actor: str, reason: str) -> None:
         """Note why the auto-approve policy left an item to a person, once for each `mark`."""
         with self._database.write() as session:
-            row = _change(session, change_id)
+            row = get_change(session, change_id)
             if row.policy_seen != mark:
                 row.policy_seen = mark
                 session.add(row)
-                record_event(
-                    session, "change", change_id, actor=actor, reason=reason, now=self._clock.now()
-                )
+                self._note(session, change_id, actor, reason)
 
-    def unseen_by_policy(self, mark_of: str) -> list[tuple[int, str, EditUnit, bool]]:
+    def unseen_by_policy(
+        self, mark_of: str, limit: int = 200
+    ) -> list[tuple[int, str, EditUnit, bool]]:
         """Queue items whose current draft the policy `mark_of` has not looked at: (change id, draft
         digest, unit, clean)."""
         with self._database.read() as session:
             rows = session.exec(
-                select(ChangeRow).where(ChangeRow.state == ChangeState.IN_REVIEW)
+                select(ChangeRow.id, ChangeRow.policy_seen)
+                .where(
+                    ChangeRow.state == ChangeState.IN_REVIEW,
+                    col(ChangeRow.claimed_by).is_(None)
+                    | (col(ChangeRow.claimed_until) <= self._clock.now()),
+                )
+                .order_by(col(ChangeRow.id))
             ).all()
-            drafts = _latest_drafts(session, [row.id for row in rows if row.id])
+            heads = draft_heads(session, [number for number, _ in rows if number])
+            unseen = [
+                number
+                for number, seen in rows
+                if number in heads and seen != f"{mark_of}:{heads[number][1]}"
+            ][:limit]
+            drafts = [d for number in unseen if (d := latest_draft(session, number or 0))]
             return [
-                (row.id, draft.digest, codec.from_data(EditUnit, draft.unit), draft.clean)
-                for row in rows
-                if row.id and (draft := drafts[row.id]) and not self._claim_of(row)
-                if row.policy_seen != f"{mark_of}:{draft.digest}"
+                (d.change_id, d.digest, codec.from_data(EditUnit, d.unit), d.clean) for d in drafts
             ]
 
+    # -- inside a transaction ---------------------------------------------------------------------
+
+    def _approve(
+        self,
+        session: Session,
+        change_id: int,
+        digest: str,
+        actor: str,
+        reason: str,
+        *,
+        only_clean: bool = False,
+    ) -> Outcome:
+        row = self._in_queue(session, change_id, actor)
+        draft = self._named_draft(session, change_id, digest)
+        if not draft.unit["narrative"]:
+            raise Conflict(
+                f"change {change_id} has no narrative, so there is nothing to teach; "
+                "its findings say why. Reject it"
+            )
+        if only_clean and not draft.clean:
+            raise Conflict(f"change {change_id} has findings open; open it and decide it by itself")
+        first = None
+        if self._needs_two(codec.from_data(EditUnit, draft.unit)):
+            first = self._first_of_two(session, row, draft, actor)
+            if first is None:
+                return Outcome.FIRST
+        row.approved_digest = draft.digest
+        told = reason or "approved"
+        self._decide(
+            session,
+            row,
+            ChangeState.APPROVED,
+            actor,
+            f"{told} (second after {first})" if first else told,
+            digest=draft.digest,
+        )
+        sampling.draw(
+            session, change_id, draft.digest, actor, self._sample_share, self._clock.now()
+        )
+        return Outcome.APPROVED
+
+    def _first_of_two(
+        self, session: Session, row: ChangeRow, draft: DraftRow, actor: str
+    ) -> str | None:
+        """Who approved this draft before `actor`; None when `actor` is the first, which is noted.
+
+        Raises Conflict when the first one comes again.
+        """
+        assert row.id is not None
+        signed = session.exec(
+            select(ApprovalRow.actor).where(
+                ApprovalRow.change_id == row.id, ApprovalRow.digest == draft.digest
+            )
+        ).all()
+        if others := [name for name in signed if name != actor]:
+            return others[0]
+        if signed:
+            raise Conflict(
+                f"change {row.id} needs two people, and you are the first; somebody else must agree"
+            )
+        now = self._clock.now()
+        session.add(ApprovalRow(change_id=row.id, digest=draft.digest, actor=actor, at=now))
+        row.claimed_by = row.claimed_until = None
+        session.add(row)
+        told = "first approval; a second person must agree"
+        self._note(session, row.id, actor, told, digest=draft.digest, verb="first_approval")
+        return None
+
+    def _unsign(self, session: Session, change_id: int, actor: str | None) -> bool:
+        """Remove first approvals of a change, those of `actor` or all; whether there were any."""
+        rows = session.exec(select(ApprovalRow).where(ApprovalRow.change_id == change_id)).all()
+        mine = [row for row in rows if actor in (None, row.actor)]
+        for row in mine:
+            session.delete(row)
+        return bool(mine)
+
+    def _named_draft(self, session: Session, change_id: int, digest: str) -> DraftRow:
+        """The latest draft, when `digest` names it. Raises Conflict otherwise."""
+        draft = latest_draft(session, change_id)
+        if draft is None:
+            raise Conflict(f"change {change_id} has no draft yet; it is still being written")
+        if len(digest) < 8 or not draft.digest.startswith(digest):
+            raise Conflict(
+                f"change {change_id} is now at draft {draft.digest[:12]} (version "
+                f"{draft.version}), not {digest[:12]}; read it again, then decide"
+            )
+        return draft
+
     def _decide(
-        self, session: Session, row: ChangeRow, to: ChangeState, actor: str, reason: str
+        self,
+        session: Session,
+        row: ChangeRow,
+        to: ChangeState,
+        actor: str,
+        reason: str,
+        **data: str,
     ) -> None:
         now = self._clock.now()
-        transition(session, row, to, actor=actor, reason=reason, now=now)
+        told = {"client": self._client, **data}
+        transition(session, row, to, actor=actor, reason=reason, now=now, data=told)
         row.decided_by, row.decided_at = actor, now
         row.claimed_by = row.claimed_until = None
 
+    def _note(self, session: Session, change_id: int, actor: str, reason: str, **data: str) -> None:
+        record_event(
+            session,
+            "change",
+            change_id,
+            actor=actor,
+            reason=reason,
+            now=self._clock.now(),
+            data={"client": self._client, **data},
+        )
+
     def _in_queue(self, session: Session, change_id: int, actor: str) -> ChangeRow:
-        row = _change(session, change_id)
+        row = get_change(session, change_id)
         if row.state != ChangeState.IN_REVIEW:
             by = f" by {row.decided_by}" if row.decided_by else ""
             raise Conflict(f"change {change_id} is not in review: it is {row.state}{by}")
-        holder = self._claim_of(row)
-        if holder is not None and holder != actor:
+        by = holder(row, self._clock.now())
+        if by is not None and by != actor:
             raise Conflict(
-                f"change {change_id} is claimed by {holder} until {row.claimed_until:%H:%M} UTC; "
+                f"change {change_id} is claimed by {by} until {row.claimed_until:%H:%M} UTC; "
                 "take another one or wait"
             )
         return row
-
-    def _claim_of(self, row: ChangeRow) -> str | None:
-        if row.claimed_until is None or row.claimed_until <= self._clock.now():
-            return None
-        return row.claimed_by
-
-    def _item(self, row: ChangeRow, draft: DraftRow | None) -> Item:
-        assert row.id is not None
-        return Item(
-            id=row.id,
-            state=ChangeState(row.state),
-            fact=codec.from_data(FactChange, row.fact),
-            reason=row.reason,
-            digest=draft.digest if draft else None,
-            version=draft.version if draft else 0,
-            clean=draft.clean if draft else False,
-            retracts=row.retracts,
-            claimed_by=self._claim_of(row),
-            decided_by=row.decided_by,
-            updated_at=row.updated_at,
-        )
-
-
-def _change(session: Session, change_id: int) -> ChangeRow:
-    row = session.get(ChangeRow, change_id)
-    if row is None:
-        raise NotFound(f"there is no change {change_id}; `almanac review list` shows the queue")
-    return row
-
-
-def _latest_drafts(session: Session, change_ids: Sequence[int]) -> dict[int, DraftRow]:
-    """The newest draft of each change that has one."""
-    found: dict[int, DraftRow] = {}
-    for start in range(0, len(change_ids), 500):
-        rows = session.exec(
-            select(DraftRow)
-            .where(col(DraftRow.change_id).in_(change_ids[start : start + 500]))
-            .order_by(col(DraftRow.version))
-        )
-        found.update({row.change_id: row for row in rows})
-    return found

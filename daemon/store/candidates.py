@@ -14,6 +14,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from agents.ledger import Candidate, CandidateState
+from daemon.store.drafts import index_change
 from daemon.store.rows import CandidateRow, ChangeRow
 from daemon.store.settlement import CONSIDERED, Earlier, Settlement, settle
 from daemon.store.states import ChangeState, record_event, transition
@@ -89,6 +90,7 @@ def _detect(
     if known is not None and known.state in _BEFORE_SETTLED:
         known.fact, known.reason = codec.to_data(fact), candidate.reason
         session.add(known)
+        index_change(session, row.change_id or 0, fact)
         return known
     queued = session.exec(
         select(ChangeRow).where(
@@ -117,6 +119,7 @@ def _born(session: Session, candidate: Candidate, now: dt.datetime) -> ChangeRow
     )
     session.add(change)
     session.flush()
+    index_change(session, change.id or 0, fact)
     record_event(
         session,
         "change",

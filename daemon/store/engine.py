@@ -1,8 +1,8 @@
 """The database: one engine, writers that take turns, migrations at start.
 
 Owns connections and transactions. `write()` is a transaction that excludes other writers from its
-first statement (BEGIN IMMEDIATE on SQLite), `read()` a consistent snapshot. SQLite runs in WAL mode
-with synchronous=FULL: what was committed survives a power cut.
+first statement (BEGIN IMMEDIATE on SQLite, an advisory lock on PostgreSQL), `read()` a consistent
+snapshot. SQLite runs in WAL mode with synchronous=FULL: what was committed survives a power cut.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from daemon.errors import ConfigError, NewerDatabaseError
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 BUSY_TIMEOUT_S = 30.0
 _WRITER = {"writer": True}
+_WRITERS_LOCK = 0x414C4D
+"""Key of PostgreSQL's advisory lock for the one writer at a time."""
 
 T = TypeVar("T")
 
@@ -54,6 +56,8 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self._engine, "begin", _begin_server)
         self._writers: Engine = self._engine.execution_options(**_WRITER)
 
     @classmethod
@@ -157,6 +161,12 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
     cursor.close()
+
+
+def _begin_server(connection: Connection) -> None:
+    """Writers of one database take turns here too: the audit trail is one chain."""
+    if connection.get_execution_options().get("writer", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -152,6 +152,7 @@ class ChangeRow(Row, table=True):
             postgresql_where=text(_QUEUED),
         ),
         Index("ix_change_state_id", "state", "id"),
+        Index("ix_change_property_id", "property", "id"),
     )
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(index=True)
@@ -189,9 +190,71 @@ class DraftRow(Row, table=True):
     findings: list[dict[str, Any]] = _json()
     lineage: dict[str, Any] = _json()
     evidence: list[str] = _json()
+    facts: list[dict[str, Any]] = _json()
+    """What the quarantine read out of the evidence: an edited draft is verified against it."""
     clean: bool
     author: str
     created_at: dt.datetime = _time()
+
+
+class ChangeLineRow(Row, table=True):
+    """What lists filter and search by: narrow, so that a scan over all changes stays short."""
+
+    change_id: int = Field(primary_key=True, foreign_key="change.id")
+    kind: str = Field(index=True)
+    """Coarse kind of the subject: country, company, person, ..."""
+    text: str
+    """Names and ids of the fact, in lower case."""
+    version: int = 0
+    """Of the latest draft; 0 before the first."""
+    clean: bool = False
+    findings: int = 0
+    flagged: bool = False
+    """Whether a finding is about instructions, links or names that are no names."""
+    sources: str = ""
+    """Hosts of the evidence, each between spaces."""
+
+
+class ApprovalRow(Row, table=True):
+    """A first approval, where a policy demands two people."""
+
+    change_id: int = Field(primary_key=True, foreign_key="change.id")
+    digest: str = Field(primary_key=True)
+    actor: str = Field(primary_key=True)
+    at: dt.datetime = _time()
+
+
+class RereviewRow(Row, table=True):
+    """An approved change that was drawn to be looked at by a second person, and what they said."""
+
+    change_id: int = Field(primary_key=True, foreign_key="change.id")
+    digest: str
+    approved_by: str = Field(index=True)
+    drawn_at: dt.datetime = _time()
+    agrees: bool | None = None
+    actor: str | None = None
+    reason: str = ""
+    answered_at: dt.datetime | None = _time(nullable=True)
+
+
+class SavedViewRow(Row, table=True):
+    """A filter of the queue under a name."""
+
+    owner: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    query: str
+
+
+class ReplyRow(Row, table=True):
+    """What was answered to a request with an idempotency key."""
+
+    owner: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    request: str
+    """Digest of method, path and body: the same key for another request is refused."""
+    status: int
+    body: Any = _json()
+    at: dt.datetime = _time(index=True)
 
 
 class EvidenceRow(Row, table=True):
@@ -311,6 +374,8 @@ class EventRow(Row, table=True):
     actor: str
     reason: str
     data: dict[str, Any] = _json()
+    hash: str = ""
+    """sha256 over this event and the hash of the one before: see `daemon.store.trail`."""
 
 
 class AnswerRow(Row, table=True):

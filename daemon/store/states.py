@@ -14,6 +14,7 @@ from typing import Any
 from sqlmodel import Session
 
 from daemon.errors import IllegalTransition
+from daemon.store import trail
 from daemon.store.rows import ChangeRow, EventRow, ReleaseRow
 
 
@@ -62,7 +63,8 @@ CHANGE_MOVES: Mapping[ChangeState, frozenset[ChangeState]] = {
     _C.RETRACTED: frozenset({_C.LIVE}),
     # A person may ask for another try.
     _C.FAILED: frozenset({_C.SETTLED, _C.WITHDRAWN}),
-    _C.DISMISSED: frozenset(),
+    # A person may see in it what the watch did not.
+    _C.DISMISSED: frozenset({_C.SETTLED}),
     _C.WITHDRAWN: frozenset(),
 }
 
@@ -118,8 +120,7 @@ def transition(
     entity.state = to.value
     entity.updated_at = now
     session.add(entity)
-    session.add(event)
-    return event
+    return trail.append(session, event)
 
 
 def record_event(
@@ -144,8 +145,7 @@ def record_event(
         reason=reason,
         data=dict(data or {}),
     )
-    session.add(event)
-    return event
+    return trail.append(session, event)
 
 
 def _moves(entity: ChangeRow | ReleaseRow) -> tuple[str, frozenset[StrEnum], str]:

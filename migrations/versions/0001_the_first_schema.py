@@ -64,6 +64,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_change_key", ["key"], unique=False)
         batch_op.create_index("ix_change_slot", ["slot"], unique=False)
         batch_op.create_index("ix_change_state_id", ["state", "id"], unique=False)
+        batch_op.create_index("ix_change_property_id", ["property", "id"], unique=False)
         batch_op.create_index(
             "uq_change_open_key",
             ["key"],
@@ -134,6 +135,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
+        sa.Column("hash", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("event", schema=None) as batch_op:
@@ -239,6 +241,7 @@ def upgrade() -> None:
         sa.Column("findings", sa.JSON(), nullable=False),
         sa.Column("lineage", sa.JSON(), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
+        sa.Column("facts", sa.JSON(), nullable=False),
         sa.Column("clean", sa.Boolean(), nullable=False),
         sa.Column("author", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
@@ -345,8 +348,123 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "generation"),
     )
 
+    _create_review_tables()
+    _create_account_tables()
+
     for table in ("event", "alias_event"):
         _append_only(table)
+
+
+def _create_review_tables() -> None:
+    op.create_table(
+        "change_line",
+        sa.Column("change_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("clean", sa.Boolean(), nullable=False),
+        sa.Column("findings", sa.Integer(), nullable=False),
+        sa.Column("flagged", sa.Boolean(), nullable=False),
+        sa.Column("sources", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["change_id"], ["change.id"]),
+        sa.PrimaryKeyConstraint("change_id"),
+    )
+    op.create_index("ix_change_line_kind", "change_line", ["kind"], unique=False)
+    op.create_table(
+        "approval",
+        sa.Column("change_id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["change_id"], ["change.id"]),
+        sa.PrimaryKeyConstraint("change_id", "digest", "actor"),
+    )
+    op.create_table(
+        "rereview",
+        sa.Column("change_id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("approved_by", sa.String(), nullable=False),
+        sa.Column("drawn_at", sa.DateTime(), nullable=False),
+        sa.Column("agrees", sa.Boolean(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("answered_at", sa.DateTime(), nullable=True),
+        sa.ForeignKeyConstraint(["change_id"], ["change.id"]),
+        sa.PrimaryKeyConstraint("change_id"),
+    )
+    op.create_index("ix_rereview_approved_by", "rereview", ["approved_by"], unique=False)
+    op.create_table(
+        "saved_view",
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("query", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("owner", "name"),
+    )
+    op.create_table(
+        "reply",
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("request", sa.String(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("owner", "key"),
+    )
+    op.create_index("ix_reply_at", "reply", ["at"], unique=False)
+
+
+def _create_account_tables() -> None:
+    op.create_table(
+        "user",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("password", sa.String(), nullable=True),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "login",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["user"], ["user.name"]),
+        sa.PrimaryKeyConstraint("digest"),
+    )
+    op.create_index("ix_login_user", "login", ["user"], unique=False)
+    op.create_table(
+        "token",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
+        sa.Column("user", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(), nullable=False),
+        sa.Column("revoked", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["user"], ["user.name"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("digest"),
+    )
+    op.create_index("ix_token_user", "token", ["user"], unique=False)
+    op.create_table(
+        "link",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("user", sa.String(), nullable=True),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(), nullable=False),
+        sa.Column("used", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["user"], ["user.name"]),
+        sa.PrimaryKeyConstraint("digest"),
+    )
+    op.create_table(
+        "login_failure",
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
 
 
 def _append_only(table: str) -> None:
