@@ -38,7 +38,7 @@ from daemon.store.rows import (
     EditVerdictRow,
     WatchItemRow,
 )
-from knowledge.edits import EditUnit
+from knowledge.facts import FactChange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,8 +186,8 @@ class Services:
         """A dry run of a policy (the configured one) over what was decided and what waits."""
         return try_policy(self.database, chosen or self.review_policy)
 
-    def _needs_two(self, unit: EditUnit) -> bool:
-        return self.review_policy.two_people.needed(unit)
+    def _needs_two(self, change: FactChange, retraction: bool) -> bool:
+        return self.review_policy.two_people.needed(change, retraction=retraction)
 
     def __enter__(self) -> Services:
         return self

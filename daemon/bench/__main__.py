@@ -26,6 +26,7 @@ BENCHES = (
     "methods",
     "reference",
     "releases",
+    "review",
     "step",
     "watch",
 )

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from agents.errors import AgentError
-from daemon.cli import bench, registry, release, review, service, watch
+from daemon.cli import account, bench, registry, release, review, service, watch
 from daemon.cli.context import app, console_error
 from daemon.errors import AlmanacError, ConfigError, NewerDatabaseError
 
@@ -18,6 +18,7 @@ __all__ = ["app", "main"]
 
 app.add_typer(watch.app, name="watch")
 app.add_typer(review.app, name="review")
+app.add_typer(account.app, name="account")
 app.add_typer(release.app, name="release")
 app.add_typer(registry.app, name="registry")
 app.add_typer(bench.app, name="bench")

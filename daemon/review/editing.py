@@ -26,8 +26,8 @@ MAX_CHARS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """What a person wants the draft to say. Kinds left out stay as they are; an empty cause means
-    that the evidence states none."""
+    """What a person wants the draft to say. Kinds left out stay as they are, and so does the
+    cause when it is None; an empty cause means that the evidence states none."""
 
     claims: Mapping[ClaimKind, str]
     cause: str | None = None
@@ -39,7 +39,8 @@ def apply(unit: EditUnit, edit: Edit, *, actor: str, digest: str) -> EditUnit:
     narrative = unit.narrative
     if narrative is None:
         raise Conflict("this proposal has no narrative to edit; its findings say why")
-    cause = " ".join((edit.cause or "").split()) or None
+    told = narrative.cause if edit.cause is None else edit.cause
+    cause = " ".join((told or "").split()) or None
     claims: list[Claim] = []
     prose = narrative.prose
     for claim in narrative.claims:
@@ -56,14 +57,14 @@ def apply(unit: EditUnit, edit: Edit, *, actor: str, digest: str) -> EditUnit:
         claims.append(Claim(kind=claim.kind, text=text, spans=spans))
     if any(claim.text not in prose for claim in claims):
         prose = " ".join(claim.text for claim in claims)
-    told = CausalNarrative(
+    edited = CausalNarrative(
         claims=tuple(claims),
         prose=prose,
         cause=cause,
         drafter=narrative.drafter,
         lineage={**narrative.lineage, "edited_by": actor, "edited_from": digest},
     )
-    return replace(unit, narrative=told, questions=with_cause(unit, cause))
+    return replace(unit, narrative=edited, questions=with_cause(unit, cause))
 
 
 def verify(

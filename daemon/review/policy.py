@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from daemon.errors import ConfigError
 from knowledge.edits import EditKind, EditUnit
-from knowledge.facts import ChangeKind
+from knowledge.facts import ChangeKind, FactChange
 from knowledge.narrative import digest_of
 from knowledge.properties import CATALOGUE, Tier
 
@@ -29,13 +29,13 @@ class TwoPeople(BaseModel):
     kinds: tuple[ChangeKind, ...] = ()
     properties: tuple[str, ...] = ()
 
-    def needed(self, unit: EditUnit) -> bool:
-        row = CATALOGUE.get(unit.change.property)
+    def needed(self, change: FactChange, *, retraction: bool) -> bool:
+        row = CATALOGUE.get(change.property)
         return (
             (self.living_persons and (row is None or row.living_persons))
-            or (self.retractions and unit.kind is EditKind.RETRACTION)
-            or unit.change.kind in self.kinds
-            or unit.change.property in self.properties
+            or (self.retractions and retraction)
+            or change.kind in self.kinds
+            or change.property in self.properties
         )
 
 
@@ -91,6 +91,8 @@ def decide(policy: Policy, unit: EditUnit, *, clean: bool, contested: bool) -> D
     row = CATALOGUE.get(change.property)
     tier = row.tier.value if row else "unknown"
     agree = len(change.corroborations)
+    retraction = unit.kind is EditKind.RETRACTION
+    two = policy.two_people.needed(change, retraction=retraction)
     conditions = (
         (row is not None and row.tier in policy.tiers, f"tier {tier}"),
         (
@@ -108,10 +110,7 @@ def decide(policy: Policy, unit: EditUnit, *, clean: bool, contested: bool) -> D
             "a retraction" if unit.kind is EditKind.RETRACTION else "no retraction",
         ),
         (not contested, "contested on Wikidata" if contested else "not contested"),
-        (
-            not policy.two_people.needed(unit),
-            "needs two people" if policy.two_people.needed(unit) else "needs no second person",
-        ),
+        (not two, "needs two people" if two else "needs no second person"),
     )
     failed = tuple(text for holds, text in conditions if not holds)
     if failed:

@@ -13,6 +13,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from sqlmodel import Session, col, func, select
 
@@ -34,10 +35,11 @@ from daemon.review.items import (
 from daemon.store.drafts import add_draft
 from daemon.store.engine import Database
 from daemon.store.evidence import evidence_of
-from daemon.store.rows import ApprovalRow, CandidateRow, ChangeRow, DraftRow
+from daemon.store.rows import ApprovalRow, CandidateRow, ChangeRow
 from daemon.store.states import ChangeState, record_event, transition
 from knowledge import codec
 from knowledge.edits import EditUnit
+from knowledge.facts import FactChange
 
 _QUEUE = (ChangeState.IN_REVIEW,)
 _UNDOABLE = (ChangeState.APPROVED, ChangeState.REJECTED)
@@ -68,18 +70,24 @@ class Bulk:
     """What a bulk approval came to: ids approved, and why others were not."""
 
     approved: tuple[int, ...]
+    first: tuple[int, ...] = ()
+    """Approved by the first of two people."""
     refused: Mapping[int, str] = field(default_factory=dict)
 
 
-def one_is_enough(_unit: EditUnit) -> bool:
-    """No draft needs two people."""
+NeedsTwo = Callable[[FactChange, bool], bool]
+"""Whether a change, which may be a retraction, needs two people."""
+
+
+def one_is_enough(_change: FactChange, _retraction: bool) -> bool:
+    """No change needs two people."""
     return False
 
 
 class ReviewService:
     """Blocking calls; the event loop uses them through a thread.
 
-    `needs_two` says whether a draft needs two people; `sample_share` is the part of approvals that
+    `needs_two` says whether a change needs two people; `sample_share` is the part of approvals that
     is drawn for a second look; `client` names the program in the events.
     """
 
@@ -89,7 +97,7 @@ class ReviewService:
         clock: Clock,
         *,
         lease_s: float = 600.0,
-        needs_two: Callable[[EditUnit], bool] = one_is_enough,
+        needs_two: NeedsTwo = one_is_enough,
         sample_share: float = 0.0,
         client: str = "service",
     ) -> None:
@@ -132,9 +140,9 @@ class ReviewService:
         with self._database.read() as session:
             return read_detail(session, get_change(session, change_id), self._clock.now())
 
-    def two_needed(self, unit: EditUnit) -> bool:
-        """Whether a draft needs two people."""
-        return self._needs_two(unit)
+    def two_needed(self, item: Item) -> bool:
+        """Whether a change needs two people."""
+        return self._needs_two(item.fact, item.retracts is not None)
 
     def contested(self, slot: str) -> bool:
         """Whether another difference of the same fact still settles."""
@@ -165,7 +173,15 @@ class ReviewService:
         Raises Conflict when the draft has changed since, or another holds or decided the item.
         """
         with self._database.write() as session:
-            return self._approve(session, change_id, digest, actor, reason)
+            row = get_change(session, change_id)
+            draft = latest_draft(session, change_id)
+            if draft is not None and not draft.unit["narrative"]:
+                raise Conflict(
+                    f"change {change_id} has no narrative, so there is nothing to teach; "
+                    "its findings say why. Reject it"
+                )
+            head = (draft.version, draft.digest, draft.clean) if draft else None
+            return self._approve(session, row, head, digest, actor, reason)
 
     def approve_many(
         self, chosen: Sequence[tuple[int, str]], *, actor: str, reason: str = ""
@@ -177,15 +193,25 @@ class ReviewService:
                 f"{len(chosen)} approvals in one go; {BULK_LIMIT} is the most, so choose fewer"
             )
         approved: list[int] = []
+        first: list[int] = []
         refused: dict[int, str] = {}
         with self._database.write() as session:
+            ids = [change_id for change_id, _ in chosen]
+            rows = {r.id: r for r in session.exec(select(ChangeRow).where(_in(ChangeRow.id, ids)))}
+            heads = draft_heads(session, ids)
             for change_id, digest in chosen:
+                head = heads.get(change_id)
                 try:
-                    self._approve(session, change_id, digest, actor, reason, only_clean=True)
-                    approved.append(change_id)
+                    row = rows.get(change_id) or get_change(session, change_id)
+                    if head is not None and not head[2]:
+                        raise Conflict(
+                            f"change {change_id} has findings open; open it and decide it by itself"
+                        )
+                    outcome = self._approve(session, row, head, digest, actor, reason)
+                    (approved if outcome is Outcome.APPROVED else first).append(change_id)
                 except AlmanacError as error:
                     refused[change_id] = str(error)
-        return Bulk(approved=tuple(approved), refused=refused)
+        return Bulk(approved=tuple(approved), first=tuple(first), refused=refused)
 
     def edit(self, change_id: int, digest: str, edit: Edit, *, actor: str) -> str:
         """Store an edit of the draft with this digest as a new version; its digest.
@@ -195,7 +221,9 @@ class ReviewService:
         """
         with self._database.write() as session:
             row = self._in_queue(session, change_id, actor)
-            draft = self._named_draft(session, change_id, digest)
+            draft = latest_draft(session, change_id)
+            _named(row, (draft.version, draft.digest, draft.clean) if draft else None, digest)
+            assert draft is not None
             before = codec.from_data(EditUnit, draft.unit)
             unit = editing.apply(before, edit, actor=actor, digest=draft.digest)
             evidence = evidence_of(session, draft.evidence)
@@ -302,28 +330,21 @@ class ReviewService:
     def _approve(
         self,
         session: Session,
-        change_id: int,
+        row: ChangeRow,
+        head: tuple[int, str, bool] | None,
         digest: str,
         actor: str,
         reason: str,
-        *,
-        only_clean: bool = False,
     ) -> Outcome:
-        row = self._in_queue(session, change_id, actor)
-        draft = self._named_draft(session, change_id, digest)
-        if not draft.unit["narrative"]:
-            raise Conflict(
-                f"change {change_id} has no narrative, so there is nothing to teach; "
-                "its findings say why. Reject it"
-            )
-        if only_clean and not draft.clean:
-            raise Conflict(f"change {change_id} has findings open; open it and decide it by itself")
+        """Approve the latest draft, whose version, digest and cleanness are `head`."""
+        self._check_open(row, actor)
+        draft = _named(row, head, digest)
         first = None
-        if self._needs_two(codec.from_data(EditUnit, draft.unit)):
+        if self._needs_two(codec.from_data(FactChange, row.fact), row.retracts is not None):
             first = self._first_of_two(session, row, draft, actor)
             if first is None:
                 return Outcome.FIRST
-        row.approved_digest = draft.digest
+        row.approved_digest = draft
         told = reason or "approved"
         self._decide(
             session,
@@ -331,16 +352,13 @@ class ReviewService:
             ChangeState.APPROVED,
             actor,
             f"{told} (second after {first})" if first else told,
-            digest=draft.digest,
+            digest=draft,
         )
-        sampling.draw(
-            session, change_id, draft.digest, actor, self._sample_share, self._clock.now()
-        )
+        now = self._clock.now()
+        sampling.draw(session, row.id or 0, draft, actor, self._sample_share, now)
         return Outcome.APPROVED
 
-    def _first_of_two(
-        self, session: Session, row: ChangeRow, draft: DraftRow, actor: str
-    ) -> str | None:
+    def _first_of_two(self, session: Session, row: ChangeRow, draft: str, actor: str) -> str | None:
         """Who approved this draft before `actor`; None when `actor` is the first, which is noted.
 
         Raises Conflict when the first one comes again.
@@ -348,7 +366,7 @@ class ReviewService:
         assert row.id is not None
         signed = session.exec(
             select(ApprovalRow.actor).where(
-                ApprovalRow.change_id == row.id, ApprovalRow.digest == draft.digest
+                ApprovalRow.change_id == row.id, ApprovalRow.digest == draft
             )
         ).all()
         if others := [name for name in signed if name != actor]:
@@ -358,11 +376,11 @@ class ReviewService:
                 f"change {row.id} needs two people, and you are the first; somebody else must agree"
             )
         now = self._clock.now()
-        session.add(ApprovalRow(change_id=row.id, digest=draft.digest, actor=actor, at=now))
+        session.add(ApprovalRow(change_id=row.id, digest=draft, actor=actor, at=now))
         row.claimed_by = row.claimed_until = None
         session.add(row)
         told = "first approval; a second person must agree"
-        self._note(session, row.id, actor, told, digest=draft.digest, verb="first_approval")
+        self._note(session, row.id, actor, told, digest=draft, verb="first_approval")
         return None
 
     def _unsign(self, session: Session, change_id: int, actor: str | None) -> bool:
@@ -372,18 +390,6 @@ class ReviewService:
         for row in mine:
             session.delete(row)
         return bool(mine)
-
-    def _named_draft(self, session: Session, change_id: int, digest: str) -> DraftRow:
-        """The latest draft, when `digest` names it. Raises Conflict otherwise."""
-        draft = latest_draft(session, change_id)
-        if draft is None:
-            raise Conflict(f"change {change_id} has no draft yet; it is still being written")
-        if len(digest) < 8 or not draft.digest.startswith(digest):
-            raise Conflict(
-                f"change {change_id} is now at draft {draft.digest[:12]} (version "
-                f"{draft.version}), not {digest[:12]}; read it again, then decide"
-            )
-        return draft
 
     def _decide(
         self,
@@ -413,13 +419,34 @@ class ReviewService:
 
     def _in_queue(self, session: Session, change_id: int, actor: str) -> ChangeRow:
         row = get_change(session, change_id)
+        self._check_open(row, actor)
+        return row
+
+    def _check_open(self, row: ChangeRow, actor: str) -> None:
+        """Raises Conflict unless `actor` may decide the change now."""
         if row.state != ChangeState.IN_REVIEW:
             by = f" by {row.decided_by}" if row.decided_by else ""
-            raise Conflict(f"change {change_id} is not in review: it is {row.state}{by}")
+            raise Conflict(f"change {row.id} is not in review: it is {row.state}{by}")
         by = holder(row, self._clock.now())
         if by is not None and by != actor:
             raise Conflict(
-                f"change {change_id} is claimed by {by} until {row.claimed_until:%H:%M} UTC; "
+                f"change {row.id} is claimed by {by} until {row.claimed_until:%H:%M} UTC; "
                 "take another one or wait"
             )
-        return row
+
+
+def _named(row: ChangeRow, head: tuple[int, str, bool] | None, digest: str) -> str:
+    """The latest draft's digest, when `digest` names it. Raises Conflict otherwise."""
+    if head is None:
+        raise Conflict(f"change {row.id} has no draft yet; it is still being written")
+    version, latest, _ = head
+    if len(digest) < 8 or not latest.startswith(digest):
+        raise Conflict(
+            f"change {row.id} is now at draft {latest[:12]} (version {version}), not "
+            f"{digest[:12]}; read it again, then decide"
+        )
+    return latest
+
+
+def _in(column: Any, values: Sequence[int]) -> Any:
+    return col(column).in_(list(values))

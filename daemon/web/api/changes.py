@@ -106,7 +106,9 @@ def approve_many(services: Open, who: Reviewer, body: ApproveMany) -> BulkDone:
     """Approve clean drafts; what cannot be approved is told and keeps nothing else back."""
     chosen = [(one.id, one.digest) for one in body.items]
     done = _review(services).approve_many(chosen, actor=who.name, reason=body.reason)
-    return BulkDone(approved=list(done.approved), refused=dict(done.refused))
+    return BulkDone(
+        approved=list(done.approved), first_of_two=list(done.first), refused=dict(done.refused)
+    )
 
 
 @router.get("/changes/{change_id}")

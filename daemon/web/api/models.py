@@ -63,6 +63,7 @@ class ApproveMany(Body):
 
 class BulkDone(BaseModel):
     approved: list[int]
+    first_of_two: list[int]
     refused: dict[int, str]
 
 
@@ -82,7 +83,7 @@ class EditDraft(Body):
     digest: Digest
     claims: dict[ClaimKind, Text] = {}
     cause: Annotated[str, Field(max_length=160, pattern=TEXT)] | None = None
-    """A few words; nothing where no source states one."""
+    """A few words, or empty where no source states one; left out, it stays."""
 
 
 class Edited(BaseModel):

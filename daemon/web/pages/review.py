@@ -111,7 +111,7 @@ def item_data(services: Services, detail: Detail, who: Who) -> dict[str, Any]:
         "questions": [(use, unit.asked(use)) for use in (Use.TRAIN, Use.EXAM)] if unit else [],
         "tier": row.tier.value if row else "unknown",
         "private": row.living_persons if row else True,
-        "two_needed": unit is not None and services.review.two_needed(unit),
+        "two_needed": services.review.two_needed(detail.item),
         "contested": services.review.contested(detail.item.fact.slot),
         "second_look": services.sampling.of(detail.item.id),
         "reasons": REASONS,

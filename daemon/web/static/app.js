@@ -178,5 +178,7 @@ document.addEventListener("change", countChosen);
 document.addEventListener("DOMContentLoaded", () => {
   listen();
   countChosen();
+  const here = $(".side nav [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - 40;
   document.documentElement.dataset.ready = "yes";
 });
