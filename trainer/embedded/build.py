@@ -1,7 +1,8 @@
 """`python -m trainer embedded build`: corpus, tokenizer, pre-training, weights.
 
 Owns the profiles (how much, on what) and the folder that comes out. Reproducible by seed on one
-thread; resumable: a run that was stopped goes on from its last saved state.
+thread; resumable: a run that was stopped goes on from its last saved state, in as many commands as
+it takes. With `--start` it goes on from finished weights and keeps their tokenizer.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import itertools
 import json
 import multiprocessing as mp
 import random
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -63,7 +65,18 @@ PROFILES = {
     ),
     "cpu": Profile(rows=32, micro_rows=4, seconds=12 * 3600.0, workers=1, survey=60),
     "gpu": Profile(rows=256, micro_rows=256, seconds=960.0, workers=13),
+    # As large as 15 MiB of weights allow; a third fewer tokens a second.
+    "gpu-large": Profile(
+        shape=Shape(width=288, layers=6, heads=9, inner=768),
+        rows=256,
+        micro_rows=256,
+        seconds=960.0,
+        workers=13,
+    ),
 }
+_PASSING = 40
+"""Questions of each ability after a command that does not end the run."""
+_SAVE_EVERY_S = 240.0
 
 
 def _produce(
@@ -95,9 +108,16 @@ def _batches(profile: Profile, tokenizer: Tokenizer, seed: int, early: int) -> I
         yield queue.get()
 
 
-def make_tokenizer(profile: Profile, folder: Path, seed: int) -> Tokenizer:
-    """The folder's tokenizer, trained on a sample of the corpus if it is not there yet."""
+def make_tokenizer(
+    profile: Profile, folder: Path, seed: int, start: Path | None = None
+) -> Tokenizer:
+    """The folder's tokenizer; if it is not there yet, that of the weights to `start` from, else
+    one trained on a sample of the corpus."""
     path = folder / "tokenizer.json"
+    if not path.exists() and start is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            shutil.copyfile(start / name, folder / name)
     if not path.exists():
         corpus = Corpus(World.load())
         rng = random.Random(seed)
@@ -138,14 +158,16 @@ def build(
     limit_s: float | None,
     start: Path | None = None,
 ) -> Progress:
-    """Train (or go on training) and export to `out`; `limit_s` bounds this command alone.
+    """Train (or go on training) and export to `out`; `limit_s` bounds this command alone, from its
+    start to its last step (saving and scores come after: allow them a minute).
 
-    `start` is a folder of finished weights to go on from, at a share of the learning rate.
+    `start` is a folder of finished weights to go on from; the early mix is then left out.
     """
+    begin = time.monotonic()
     torch.manual_seed(seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_float32_matmul_precision("high")
-    tokenizer = make_tokenizer(profile, out, seed)
+    tokenizer = make_tokenizer(profile, out, seed, start)
     shape = replace(profile.shape, vocabulary=tokenizer.get_vocab_size())
     network = Network(shape).to(device)
     run = Pretraining(network, profile.schedule, micro_rows=profile.micro_rows)
@@ -154,39 +176,62 @@ def build(
         network.load_state_dict(read_weights(start))
     parameters = sum(p.numel() for p in network.parameters())
     print(f"{parameters / 1e6:.2f}M parameters, {device.type}, resumed: {resumed}", flush=True)
+    _train(run, profile, tokenizer, seed, state, limit_s, begin=begin, warm=start is not None)
+    run.save(state)
+    export(network, out)
+    ended = _share(run.progress, profile) >= 1
+    count = profile.survey if ended else min(profile.survey, _PASSING)
+    print(survey(network, tokenizer, Corpus(World.load()), seed + 1, count), flush=True)
+    print("the run is done" if ended else "not done yet: run the same command again", flush=True)
+    return run.progress
 
-    def share(p: Progress) -> float:
-        return p.seconds / profile.seconds if profile.seconds else p.steps / profile.steps
 
-    begin, saved = time.monotonic(), time.monotonic()
-    expected = profile.steps or int(profile.seconds * (5 if device.type == "cuda" else 0.3))
-    early = max(0, expected // 12 - run.progress.steps)
+def _share(progress: Progress, profile: Profile) -> float:
+    if profile.seconds:
+        return progress.seconds / profile.seconds
+    return progress.steps / profile.steps
+
+
+def _train(
+    run: Pretraining,
+    profile: Profile,
+    tokenizer: Tokenizer,
+    seed: int,
+    state: Path,
+    limit_s: float | None,
+    *,
+    begin: float,
+    warm: bool,
+) -> None:
+    cuda = run.device.type == "cuda"
+    saved = time.monotonic()
+    expected = profile.steps or int(profile.seconds * (5 if cuda else 0.3))
+    early = 0 if warm else max(0, expected // 12 - run.progress.steps)
 
     def until(p: Progress) -> bool:
         nonlocal saved
-        if time.monotonic() - saved > 600:
+        if time.monotonic() - saved > _SAVE_EVERY_S:
             run.save(state)
             saved = time.monotonic()
         out_of_time = limit_s is not None and time.monotonic() - begin > limit_s
-        return share(p) >= 1 or out_of_time
+        return _share(p, profile) >= 1 or out_of_time
 
     def report(p: Progress, loss: float, accuracy: float) -> None:
         speed = p.tokens / max(p.seconds, 1e-9)
         p.log.append({"step": p.steps, "loss": loss, "accuracy": accuracy, "seconds": p.seconds})
         print(
             f"{p.done:6.1%} step {p.steps} loss {loss:.4f} accuracy {accuracy:.4f} "
-            f"{p.tokens / 1e6:.0f}M tokens {speed / 1e3:.0f}k/s",
+            f"{p.tokens / 1e6:.0f}M tokens {speed / 1e3:.0f}k/s {time.monotonic() - begin:.0f} s",
             flush=True,
         )
 
-    every = 100 if device.type == "cuda" else 20
     run.run(
-        _batches(profile, tokenizer, seed + run.progress.steps, early), share, until, report, every
+        _batches(profile, tokenizer, seed + run.progress.steps, early),
+        lambda p: _share(p, profile),
+        until,
+        report,
+        100 if cuda else 20,
     )
-    run.save(state)
-    export(network, out)
-    print(survey(network, tokenizer, Corpus(World.load()), seed + 1, profile.survey), flush=True)
-    return run.progress
 
 
 def main(argv: list[str]) -> int:
@@ -202,10 +247,13 @@ def main(argv: list[str]) -> int:
         "--seconds", type=float, help="length of the whole run, overrides the profile"
     )
     parser.add_argument("--limit", type=float, help="seconds after which this command stops")
+    parser.add_argument("--workers", type=int, help="processes that write rows, 0 for none")
     args = parser.parse_args(argv)
     profile = PROFILES[args.profile]
     if args.seconds:
         profile = replace(profile, seconds=args.seconds)
+    if args.workers is not None:
+        profile = replace(profile, workers=args.workers)
     schedule = profile.schedule
     schedule = replace(
         schedule,

@@ -16,7 +16,8 @@ from tokenizers import Tokenizer
 from knowledge import questions as ask
 from knowledge.questions import Question, Use
 from knowledge.rendering import Story, narrative_prose
-from trainer.embedded.corpus import Corpus, Document, held_change
+from trainer.embedded import wordings
+from trainer.embedded.corpus import Corpus, Document
 from trainer.embedded.network import Network, packed_mask
 from trainer.embedded.packing import Packer
 
@@ -36,23 +37,60 @@ def _pair(made: list[Question], rng: random.Random) -> tuple[str, str]:
     return question.text, question.reference
 
 
+def _article(
+    corpus: Corpus, story: Story, rng: random.Random, construction: str
+) -> tuple[str, Story]:
+    """Prose and what it tells: the `drafter`'s, his `drafter-held` forms, `wide` or `wide-held`."""
+    held = construction.endswith("held")
+    if construction.startswith("drafter"):
+        return narrative_prose(story, rng, held=held)
+    while True:
+        prose, told, _ = corpus.articles.change(story, rng, held=held, room=1)
+        if told.previous:
+            return prose, told
+
+
+def _asked(name: str, story: Story, rng: random.Random, wording: str) -> tuple[str, str]:
+    """A question of the ability: `own` wordings of the examination, `held` ones, or `wide` ones."""
+    if name == "conflict" or wording == "own":
+        return _pair(_STYLES[name](story, Use.EXAM), rng)
+    if wording == "held" and rng.random() < 0.5:
+        return _pair(_STYLES[name](story, Use.HELD), rng)
+    other = story.previous if name == "deny" else None
+    style = {"short": "direct", "deny": "check"}.get(name, name)
+    return wordings.question(style, story, rng, held=wording == "held", other=other)
+
+
+READING = {
+    "never": ("drafter", "own"),
+    "new": ("drafter", "own"),
+    "wide": ("wide", "wide"),
+    "wording": ("drafter", "held"),
+    "construction": ("drafter-held", "own"),
+    "family": ("wide-held", "own"),
+    "held": ("drafter-held", "held"),
+}
+"""Construction of the article and wording of the question, by kind of reading: what is held out is
+measured apart, construction (the drafter's, and families of the wide grammar) and wording."""
+
+
 def abilities(corpus: Corpus, rng: random.Random, count: int) -> dict[str, list[Document]]:
-    """Documents by ability: closed book; open book on subjects no article was ever about
-    (`never`), on invented ones (`new`), with held-out constructions and wordings (`held`);
-    questions that the article does not bear on (`off-topic`)."""
+    """Documents by ability: closed book; open book as in `READING`, on subjects no article was ever
+    about (`new`: invented ones); questions that the article does not bear on (`off-topic`)."""
     found: dict[str, list[Document]] = {}
+    changes = corpus.changes
     for name, make in _STYLES.items():
-        use = Use.EXAM
         stories = [s for s in corpus.memory if s.previous or name in ("short", "explain", "check")]
         drawn = [rng.choice(stories) for _ in range(count)]
-        found[f"closed {name}"] = [Document("", (_pair(make(s, use), rng),), "") for s in drawn]
-        for label, held in (("never", False), ("new", False), ("held", True)):
+        found[f"closed {name}"] = [
+            Document("", (_pair(make(s, Use.EXAM), rng),), "") for s in drawn
+        ]
+        for label, (construction, wording) in READING.items():
             documents: list[Document] = []
             for _ in range(count):
-                story = corpus.changed(rng) if label == "new" else held_change(corpus, rng)
-                prose, told = narrative_prose(story, rng, held=held)
-                made = make(told, Use.HELD if held and name != "conflict" else use)
-                documents.append(Document(prose, (_pair(made, rng),), ""))
+                story = changes.changed(rng) if label == "new" else changes.held_change(rng)
+                prose, told = _article(corpus, story, rng, construction)
+                documents.append(Document(prose, (_asked(name, told, rng, wording),), ""))
             found[f"{label} {name}"] = documents
     two_hop = [s for s in corpus.memory if corpus.hops(s)]
     if two_hop:
@@ -62,8 +100,8 @@ def abilities(corpus: Corpus, rng: random.Random, count: int) -> dict[str, list[
         ]
     off: list[Document] = []
     for _ in range(count):
-        story = held_change(corpus, rng)
-        off.append(Document(narrative_prose(story, rng)[0], (corpus.off_topic(story, rng),), ""))
+        story = changes.held_change(rng)
+        off.append(Document(narrative_prose(story, rng)[0], (corpus.off_topic([story], rng),), ""))
     found["off-topic"] = off
     return found
 
@@ -87,10 +125,14 @@ def exactness(network: Network, tokenizer: Tokenizer, documents: list[Document])
 
 
 def survey(network: Network, tokenizer: Tokenizer, corpus: Corpus, seed: int, count: int) -> str:
-    """One line for each ability."""
-    rng = random.Random(seed)
-    lines = [
-        f"  {name:18} {exactness(network, tokenizer, documents):.3f}"
-        for name, documents in abilities(corpus, rng, count).items()
-    ]
-    return "\n".join(lines)
+    """A table: a line for each kind of reading, a column for each style."""
+    scores = {
+        name: exactness(network, tokenizer, documents)
+        for name, documents in abilities(corpus, random.Random(seed), count).items()
+    }
+    lines = [f"{'':14}" + "".join(f"{style:>9}" for style in _STYLES)]
+    for kind in ("closed", *READING):
+        cells = "".join(f"{scores[f'{kind} {style}']:9.3f}" for style in _STYLES)
+        lines.append(f"{kind:14}{cells}")
+    rest = [name for name in ("closed two-hop", "off-topic") if name in scores]
+    return "\n".join([*lines, *(f"{name:23}{scores[name]:.3f}" for name in rest)])

@@ -1,7 +1,8 @@
-"""Invented names that look like real ones, for entities that do not exist.
+"""Invented names, for entities that do not exist.
 
-Owns a character model over the labels of the world table. What it draws is never the name of an
-entity of the table, so that nothing can be learnt about it but by reading.
+Owns a character model over the labels of the world table, whose names look like real ones, and
+syllables of any shape, whose names look like nothing ever seen. What it draws is never the name of
+an entity of the table, so that nothing can be learnt about it but by reading.
 """
 
 from __future__ import annotations
@@ -30,6 +31,44 @@ _KINDS = {
     "company": "company",
     "party": "organisation",
 }
+
+_STRANGE = 0.25
+"""Share of names made of free syllables: pieces that a tokeniser seldom sees side by side."""
+_SYLLABLES = {
+    "onset": "b br c ch cr d dr dj f fl g gl gw h j k kh kr kw l m mb n ng nk p pl pr q r rh s sch "
+    "sh sk st sz t th tr ts v vl w wr x y z zh č š ž ł ñ",
+    "nucleus": "a e i o u y aa ae ai au ea ee ei eu ia ie io oa oe oo ou ua ue ö ü é á í ø å ã",
+    "inner": "b d f g k l ll lm m mb n nd ng nt p r rd rk rn s sk st t tr v z vr ks č š",
+    "coda": "b ck d f g k l ll m n nd ng ns nt p r rd rn rt s sk ss st t th tz x z v ć ş",
+}
+_ONSETS, _NUCLEI, _INNER, _CODAS = (tuple(text.split()) for text in _SYLLABLES.values())
+_TAILS = {
+    "club": ("FC", "United", "SV", "Athletic", "City", "AC", "Rovers", "S.C.", "Sporting"),
+    "company": ("Group", "Ltd", "AG", "Systems", "Holdings", "& Sons", "Industries", "Bank"),
+    "venue": ("Arena", "Stadium", "Park", "Field", "Ground"),
+    "league": ("League", "Division", "Cup", "Premier League"),
+    "organisation": ("Institute", "Council", "Union", "Agency", "Association", "Foundation"),
+}
+
+
+def _strange_word(rng: random.Random) -> str:
+    word = (rng.choice(_ONSETS) if rng.random() < 0.95 else "") + rng.choice(_NUCLEI)
+    for _ in range(rng.choice((0, 1, 1, 1, 2))):
+        word += rng.choice(_INNER) + rng.choice(_NUCLEI[:6])
+    word += rng.choice(_CODAS) if rng.random() < 0.85 else ""
+    return word[:1].upper() + word[1:]
+
+
+def _strange(family: str, rng: random.Random) -> str:
+    """A name that resembles none of the table."""
+    words = [_strange_word(rng)]
+    if family == "person":
+        if rng.random() < 0.12:
+            words.append(rng.choice(("van", "de", "al", "von", "dos", "ben", "M.", "J.")))
+        words.append(_strange_word(rng))
+    elif family in _TAILS and rng.random() < 0.7:
+        words.append(rng.choice(_TAILS[family]))
+    return " ".join(words)
 
 
 def name_kind(kind: str) -> str:
@@ -75,7 +114,9 @@ class NameMaker:
         family = name_kind(kind)
         model = self._models.get(family) or self._models["organisation"]
         while True:
-            if family == "person" and rng.random() < 0.4:
+            if rng.random() < _STRANGE:
+                name = _strange(family, rng)
+            elif family == "person" and rng.random() < 0.4:
                 name = f"{rng.choice(self._first)} {rng.choice(self._last)}"
             elif family == "person" and rng.random() < 0.5:
                 name = f"{rng.choice(self._first)} {model.draw(rng).split(' ')[-1]}"

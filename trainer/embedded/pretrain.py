@@ -189,7 +189,7 @@ class Pretraining:
     # -- state -------------------------------------------------------------------------------
 
     def save(self, folder: Path) -> None:
-        """Write the whole state in files of at most 12 MB each, by rename."""
+        """Write the whole state in files of at most 15 MB each, by rename."""
         folder.mkdir(parents=True, exist_ok=True)
         parts: list[dict[str, Tensor]] = [{}]
         size = 0
@@ -197,7 +197,7 @@ class Pretraining:
         state |= self.optimiser.state
         for name, tensor in state.items():
             held = tensor.cpu().bfloat16() if name.startswith("m.") else tensor.cpu().float()
-            if size + held.nbytes > 12_000_000:
+            if size + held.nbytes > 15_000_000:
                 parts.append({})
                 size = 0
             parts[-1][name] = held.contiguous()
