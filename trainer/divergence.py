@@ -116,8 +116,8 @@ def divergence_from_hidden(
 
 
 def head_chunk(vocabulary: int) -> int:
-    """Positions whose logits are held at once: about 64 MiB of float32."""
-    return max(64, 2**24 // vocabulary)
+    """Positions whose logits are held at once: about 32 MiB of float32."""
+    return max(64, 2**23 // vocabulary)
 
 
 def cross_entropy_from_hidden(

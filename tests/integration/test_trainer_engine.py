@@ -14,6 +14,7 @@ from knowledge.model import Message, Sampling
 from knowledge.rendering import closed_book, open_book
 from tests.trainer_models import make_anchors, make_unit, shared_base
 from trainer.engines.decoding import Decoding
+from trainer.engines.replica import Replica
 from trainer.engines.transformers import TransformersEngine
 from trainer.errors import BadAdapter, BadBase
 
@@ -223,3 +224,79 @@ def test_a_prompt_beyond_the_context_is_told_and_a_long_answer_is_cut(
         engine.generate([(Message("user", "Ostavia " * 300),)], Sampling())
     answer = engine.generate([CHATS[0]], Sampling(max_new_tokens=10_000, temperature=9.0))[0][0]
     assert answer.tokens <= 256
+
+
+def _biased(folder: Path) -> Path:
+    """A random model of the Qwen2 plan: biases, and fewer heads for keys than for queries."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    folder.mkdir()
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(shared_base() / name, folder / name)
+    torch.manual_seed(2)
+    config = Qwen2Config(
+        vocab_size=600,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        eos_token_id=1,
+        pad_token_id=0,
+        bos_token_id=None,
+    )
+    model = Qwen2ForCausalLM(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(0, 0.5)
+    model.save_pretrained(str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_the_replica_says_what_the_model_says_under_any_adapter(
+    biased: bool, adapters: list[Path], tmp_path: Path
+) -> None:
+    """The copy in bfloat16, with its joined products, against the model, adapter by adapter."""
+    base = _biased(tmp_path / "qwen") if biased else shared_base()
+    engine = TransformersEngine.load(base, device="cpu", attention="eager")
+    replica = Replica(engine)
+    if biased:
+        from trainer.recipe import load_recipe
+        from trainer.student import attach_student, student_parameters
+
+        attach_student(engine, load_recipe("mini"), None, 0)
+        with torch.no_grad():
+            for parameter in student_parameters(engine).values():
+                parameter.add_(torch.randn_like(parameter) * 0.05)
+        names: list[str | None] = [None, "student"]
+    else:
+        engine.load_adapter("one", adapters[0])
+        engine.load_adapter("two", adapters[1])
+        names = [None, "one", "two", None]
+    prompts = [engine.chat.prompt(chat) for chat in CHATS]
+    how = Decoding(max_new_tokens=24, n=2, temperature=1.0, greedy_first=True, batch_rows=5)
+    for name in names:
+        with engine.using(name):
+            network = replica.network(name)
+            assert network.step is not None
+            rows = engine.sample(prompts, how, seed=1, network=network)
+            for prompt, (greedy, drawn) in zip(prompts, rows, strict=True):
+                for completion in (greedy, drawn):
+                    ids = torch.tensor([[*prompt, *completion.ids]])
+                    with torch.no_grad():
+                        logits = engine.model(input_ids=ids).logits[0, len(prompt) - 1 : -1]
+                    exact = logits.log_softmax(-1)
+                    taken = torch.tensor(completion.ids)
+                    found = exact.gather(-1, taken[:, None]).squeeze(-1)
+                    said = torch.tensor(completion.logprobs)
+                    assert torch.allclose(found, said, atol=0.35), (name, found - said)
+                    assert float((found - said).abs().mean()) < 0.06
+
+
+def test_a_replica_is_made_before_the_first_adapter(adapters: list[Path]) -> None:
+    engine = TransformersEngine.load(shared_base(), adapters[0], device="cpu")
+    with pytest.raises(ValueError, match="before the first adapter"):
+        Replica(engine)

@@ -439,7 +439,7 @@ def test_stage_one_learns_as_trls_own_trainer_does(tmp_path: Path) -> None:
         batch = next(iter(trl.get_train_dataloader()))
         theirs = trl.compute_loss(trl.model, batch)
         theirs.backward()
-    assert float(theirs) == pytest.approx(float(ours), rel=1e-5)
+    assert theirs.item() == pytest.approx(ours.item(), rel=1e-5)
     for name, parameter in student_parameters(engine).items():
         assert parameter.grad is not None
         assert torch.allclose(parameter.grad, grads[name], atol=1e-5), name

@@ -18,17 +18,18 @@ class _RoomyLayer(DynamicLayer):
 
     is_compileable = False
 
-    def __init__(self, keys: Tensor, values: Tensor, capacity: int) -> None:
+    def __init__(self, keys: Tensor, values: Tensor, capacity: int, dtype: torch.dtype) -> None:
         super().__init__()
-        self.dtype, self.device = keys.dtype, keys.device
+        self.dtype, self.device = dtype, keys.device
         self.capacity = capacity
         self.is_initialized = True
         self._fill(keys, values)
 
     def _fill(self, keys: Tensor, values: Tensor) -> None:
         rows, heads, used, width = keys.shape
-        self._key_room = keys.new_empty(rows, heads, self.capacity, width)
-        self._value_room = values.new_empty(rows, heads, self.capacity, values.shape[-1])
+        room = (rows, heads, self.capacity)
+        self._key_room = keys.new_empty(*room, width, dtype=self.dtype)
+        self._value_room = values.new_empty(*room, values.shape[-1], dtype=self.dtype)
         self._key_room[:, :, :used] = keys
         self._value_room[:, :, :used] = values
         self._view(used)
@@ -52,15 +53,19 @@ class _RoomyLayer(DynamicLayer):
         self._fill(keys[indices], values[indices])
 
 
-def with_room(prefill: DynamicCache, rows: Tensor, capacity: int) -> Cache:
+def with_room(
+    prefill: DynamicCache, rows: Tensor, capacity: int, dtype: torch.dtype | None = None
+) -> Cache:
     """A cache of the given rows of `prefill` (a row may stand several times), with room for
-    `capacity` positions. Models with other than full attention keep transformers' own layers."""
+    `capacity` positions, in `dtype` (None: the same). Models with other than full attention keep
+    transformers' own layers."""
     if any(type(layer) is not DynamicLayer for layer in prefill.layers):
         prefill.batch_select_indices(rows)
         return prefill
     filled: list[Any] = list(prefill.layers)
     layers: list[Any] = [
-        _RoomyLayer(layer.keys[rows], layer.values[rows], capacity) for layer in filled
+        _RoomyLayer(layer.keys[rows], layer.values[rows], capacity, dtype or layer.keys.dtype)
+        for layer in filled
     ]
     return Cache(layers=layers)
 

@@ -5,8 +5,9 @@ Works on token ids over any decoder of transformers; chats, adapters and locks a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,6 +50,8 @@ class Network:
     end_ids: frozenset[int]
     pad_id: int
     device: torch.device
+    step: Callable[[Tensor, Tensor, Tensor, Any], Tensor] | None = None
+    """Computes one more token of each row in the decoder's stead (`trainer.engines.fused`)."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -110,7 +113,8 @@ class _Rows:
         ).last_hidden_state[:, -1]
         rows = torch.arange(len(prompts), device=network.device).repeat_interleave(how.n)
         self.used = ids.shape[1]
-        self.cache = with_room(prefill, rows, self.used + how.max_new_tokens)
+        exact = torch.float32 if network.step else None
+        self.cache = with_room(prefill, rows, self.used + how.max_new_tokens, exact)
         room = mask.new_ones(len(rows), how.max_new_tokens)
         self.mask = torch.cat([mask[rows], room], dim=1)
         self.next_position: Tensor = mask.sum(dim=-1)[rows]
@@ -158,13 +162,17 @@ class _Rows:
             self.greedy, self.next_position = self.greedy[chosen], self.next_position[chosen]
             self.alive = [self.alive[place] for place in kept]
         self.used += 1
-        hidden = self.network.decoder(
-            input_ids=tokens[:, None],
-            attention_mask=self.mask[:, : self.used],
-            position_ids=self.next_position[:, None],
-            past_key_values=self.cache,
-            use_cache=True,
-        ).last_hidden_state[:, -1]
+        mask = self.mask[:, : self.used]
+        if self.network.step is not None:
+            hidden = self.network.step(tokens, self.next_position, mask, self.cache)
+        else:
+            hidden = self.network.decoder(
+                input_ids=tokens[:, None],
+                attention_mask=mask,
+                position_ids=self.next_position[:, None],
+                past_key_values=self.cache,
+                use_cache=True,
+            ).last_hidden_state[:, -1]
         self.next_position = self.next_position + 1
         self.logits = self.network.logits(hidden)
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from trainer.engines.decoding import Network
+from trainer.engines.fused import FusedStep, can_step
 from trainer.engines.transformers import TransformersEngine
 
 
@@ -32,6 +33,7 @@ class Replica:
         }
         # buffers (rotary frequencies) stay as precise as they are
         self._decoder: torch.nn.Module = copy.deepcopy(decoder, memo).eval()
+        self._step = FusedStep(self._decoder) if can_step(self._decoder) else None
 
     @torch.no_grad()
     def network(self, name: str | None) -> Network:
@@ -47,4 +49,4 @@ class Replica:
                 weight = weight + layer.get_delta_weight(name)
             target: Any = modules[path]
             target.weight.copy_(weight)
-        return replace(engine.network, decoder=self._decoder)
+        return replace(engine.network, decoder=self._decoder, step=self._step)
