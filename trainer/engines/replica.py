@@ -22,13 +22,13 @@ from trainer.engines.transformers import TransformersEngine
 class Replica:
     """Made from an engine that has no adapter yet; `network` then follows its adapters."""
 
-    def __init__(self, engine: TransformersEngine) -> None:
+    def __init__(self, engine: TransformersEngine, dtype: torch.dtype = torch.bfloat16) -> None:
         if engine.adapters:
             raise ValueError("a replica is made before the first adapter is put on the engine")
         self._engine = engine
         decoder = engine.network.decoder
         memo = {
-            id(p): torch.nn.Parameter(p.detach().to(torch.bfloat16), requires_grad=False)
+            id(p): torch.nn.Parameter(p.detach().to(dtype, copy=True), requires_grad=False)
             for p in decoder.parameters()
         }
         # buffers (rotary frequencies) stay as precise as they are
