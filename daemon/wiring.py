@@ -23,6 +23,7 @@ from agents.verifying.llm import EntailmentVerifier, RulesThenModel
 from agents.watch import Watcher, WatchSettings
 from agents.wikidata.api import ActionApi
 from agents.wikidata.limiter import FileCoolDown, Limiter
+from agents.wikidata.quota import FileQuota
 from daemon.config import DrafterKind, Settings
 from daemon.errors import ConfigError
 from daemon.known_facts import KnownFacts, WorldNeighbours
@@ -34,6 +35,7 @@ from knowledge.world import World
 REQUESTS_PER_MINUTE = 200
 CURATE_FILE = "curate.db"
 COOL_DOWN_FILE = "cool-down.json"
+QUOTA_FOLDER = "requests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +94,21 @@ def user_agent(settings: Settings) -> str:
 
 
 def _api(settings: Settings) -> ActionApi:
+    return ActionApi(
+        settings.wikidata.api_url, user_agent=user_agent(settings), limiter=limiter(settings)
+    )
+
+
+def limiter(settings: Settings) -> Limiter:
+    """What all processes over this home may ask together. A local Wikidata has no limits."""
     local = settings.wikidata.is_loopback
-    limiter = Limiter(
+    return Limiter(
         per_minute=None if local else REQUESTS_PER_MINUTE,
         cool_down=FileCoolDown(settings.home / COOL_DOWN_FILE),
+        quota=None
+        if local
+        else FileQuota(settings.home / QUOTA_FOLDER, per_window=REQUESTS_PER_MINUTE),
     )
-    return ActionApi(settings.wikidata.api_url, user_agent=user_agent(settings), limiter=limiter)
 
 
 def _fetcher(settings: Settings) -> GuardedFetcher:

@@ -1,7 +1,8 @@
 """How often we may ask Wikimedia, and until when we may not ask at all.
 
 Owns the request rate, the number of requests at once, and the cool-down that a server imposed. The
-cool-down goes through a port, so that a restart does not forget it. Loopback hosts are unlimited.
+cool-down goes through a port, so that a restart does not forget it; what several processes may do
+together goes through another (`quota`). Loopback hosts are unlimited.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 from aiolimiter import AsyncLimiter
 
 from agents.wikidata.errors import Throttled
+from agents.wikidata.quota import NoQuota, Quota
 
 _BURST = 10
 
@@ -71,7 +73,7 @@ class FileCoolDown:
 
 class Limiter:
     """At most `per_minute` requests in any minute and `at_once` in flight; `per_minute=None` is
-    without limit. Raises Throttled, instead of waiting, if the cool-down is longer than
+    without limit. `quota` holds the same for all processes. Raises Throttled, instead of waiting, if the cool-down is longer than
     `patience_s`."""
 
     def __init__(
@@ -80,12 +82,14 @@ class Limiter:
         per_minute: int | None = 200,
         at_once: int = 3,
         cool_down: CoolDown | None = None,
+        quota: Quota | None = None,
         patience_s: float = 60.0,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self._gate = asyncio.Semaphore(at_once)
         self._bucket = _bucket(per_minute)
         self._cool_down = cool_down or MemoryCoolDown()
+        self._quota = quota or NoQuota()
         self._patience_s = patience_s
         self._clock = clock
 
@@ -96,7 +100,8 @@ class Limiter:
             await self._wait_out(host)
             if self._bucket is not None:
                 await self._bucket.acquire()
-            yield
+            async with self._quota.turn(host):
+                yield
 
     async def cool(self, host: str, seconds: float) -> None:
         """The server asked for a pause: remember it."""

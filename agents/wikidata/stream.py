@@ -12,7 +12,7 @@ import contextlib
 import datetime as dt
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,38 +135,37 @@ class PageChangeStream:
 
     async def _consume(self, events: Any, cursor: Cursor | None, stop: asyncio.Event) -> None:
         """Read one connection to its end, its recycling, or the stop."""
-        settings = self._settings
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + settings.recycle_s
-        writer = _Writer(self._ledger, settings, cursor)
-        first = True
-        reading = asyncio.ensure_future(_next(events))
-        stopping = asyncio.ensure_future(stop.wait())
+        writer = _Writer(self._ledger, self._settings, cursor, self.health)
+        reading = asyncio.create_task(self._read(events, cursor, writer))
+        flushing = asyncio.create_task(writer.flush_often())
+        stopping = asyncio.create_task(stop.wait())
+        tasks = (reading, flushing, stopping)
         try:
-            while loop.time() < deadline:
-                timeout = min(writer.due_in(loop.time()), max(0.0, deadline - loop.time()))
-                await asyncio.wait(
-                    {reading, stopping}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-                )
-                if stopping.done():
-                    return
-                if reading.done():
-                    event = reading.result()
-                    if event is None:
-                        raise StreamCut("the server closed the event stream")
-                    if first and event.id:
-                        first = False
-                        await self._check_gap(cursor, event)
-                    self._take(event, writer)
-                    reading = asyncio.ensure_future(_next(events))
-                if writer.ready(loop.time()):
-                    self.health.marked += await writer.flush()
+            done, _ = await asyncio.wait(
+                tasks, timeout=self._settings.recycle_s, return_when=asyncio.FIRST_COMPLETED
+            )
         finally:
-            reading.cancel()
-            stopping.cancel()
-            with contextlib.suppress(asyncio.CancelledError, httpx.HTTPError, StopAsyncIteration):
-                await reading
-            self.health.marked += await writer.flush()
+            async with writer.still():
+                for task in tasks:
+                    task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await writer.flush()
+        for task in done:
+            task.result()
+
+    async def _read(
+        self, events: AsyncIterator[ServerSentEvent], cursor: Cursor | None, writer: _Writer
+    ) -> None:
+        """Take events as fast as they come; ends with the connection."""
+        first = True
+        async for event in events:
+            if first and event.id:
+                first = False
+                await self._check_gap(cursor, event)
+            self._take(event, writer)
+            if writer.full:
+                await writer.flush()
+        raise StreamCut("the server closed the event stream")
 
     def _take(self, event: ServerSentEvent, writer: _Writer) -> None:
         if not event.data:
@@ -217,41 +216,57 @@ class _Writer:
     The cursor never goes back: a replay is out of order and repeats what was read."""
 
     def __init__(
-        self, ledger: WatchLedger, settings: StreamSettings, cursor: Cursor | None
+        self,
+        ledger: WatchLedger,
+        settings: StreamSettings,
+        cursor: Cursor | None,
+        health: StreamHealth,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._cursor = cursor
+        self._health = health
         self._marks: dict[str, int] = {}
         self._events = 0
-        self._since: float | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def full(self) -> bool:
+        return self._events >= self._settings.batch
 
     def add(self, event_id: str, when: dt.datetime | None, change: PageChange | None) -> None:
-        if self._since is None:
-            self._since = asyncio.get_running_loop().time()
         self._events += 1
         if change is not None:
             self._marks[change.item] = max(change.revision, self._marks.get(change.item, 0))
         if when is not None and (self._cursor is None or when >= self._cursor.event_time):
             self._cursor = Cursor(stream=STREAM, event_id=event_id, event_time=when)
 
-    def due_in(self, now: float) -> float:
-        if self._since is None:
-            return 3600.0
-        return max(0.0, self._since + self._settings.batch_ms / 1000 - now)
+    async def flush(self) -> None:
+        """Write what was collected; without anything collected nothing is written."""
+        async with self._turn:
+            if not self._events:
+                return
+            marks, self._marks, self._events = self._marks, {}, 0
+            try:
+                self._health.marked += await self._ledger.mark(
+                    [DirtyMark(item=i, revision=r, reason="stream") for i, r in marks.items()],
+                    self._cursor,
+                )
+            except BaseException:  # nothing was written: a later cursor must not go past them
+                for item, revision in marks.items():
+                    self._marks[item] = max(revision, self._marks.get(item, 0))
+                self._events += 1
+                raise
 
-    def ready(self, now: float) -> bool:
-        return self._events >= self._settings.batch or (
-            self._since is not None and self.due_in(now) == 0.0
-        )
+    async def flush_often(self) -> None:
+        """Flush every `batch_ms`, for as long as it runs."""
+        while True:
+            await asyncio.sleep(self._settings.batch_ms / 1000)
+            await self.flush()
 
-    async def flush(self) -> int:
-        if not self._events:
-            return 0
-        marks = [DirtyMark(item=i, revision=r, reason="stream") for i, r in self._marks.items()]
-        fresh = await self._ledger.mark(marks, self._cursor)
-        self._marks, self._events, self._since = {}, 0, None
-        return fresh
+    def still(self) -> asyncio.Lock:
+        """Held while no flush is under way: a task that is cancelled then loses no marks."""
+        return self._turn
 
 
 def read_event(data: Mapping[str, Any], settings: StreamSettings) -> PageChange | None:
@@ -306,10 +321,6 @@ def _check(response: httpx.Response) -> None:
         raise Unreachable(f"the event stream answered {response.status_code}", retry_after_s=wait)
     if response.status_code >= 400:
         raise Refused(f"the event stream answered {response.status_code}: check url and contact")
-
-
-async def _next(events: Any) -> ServerSentEvent | None:
-    return await anext(events, None)
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:
