@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from sqlalchemy import insert
 from sqlmodel import Session, col, or_, select
 
 from agents.ledger import (
@@ -180,15 +181,24 @@ class SqlWatchLedger:
 
 def add_items(session: Session, items: Iterable[str], now: dt.datetime) -> int:
     """Put items on the watch list, dirty; the number that were not on it."""
-    new = 0
-    for item in dict.fromkeys(items):
-        row = session.get(WatchItemRow, item)
-        if row is not None and not row.deleted and row.redirect_to is None:
-            continue
-        session.merge(WatchItemRow(item=item, added_at=now))
-        session.merge(DirtyRow(item=item, revision=0, reason="added", marked_at=now))
-        new += 1
-    return new
+    wanted = list(dict.fromkeys(items))
+    rows = _by(
+        session, lambda part: select(WatchItemRow).where(col(WatchItemRow.item).in_(part)), wanted
+    )
+    known = {row.item: row for row in rows}
+    fresh = [item for item in wanted if item not in known]
+    back = [r for r in known.values() if r.deleted or r.redirect_to is not None]
+    for row in back:
+        row.added_at, row.deleted, row.redirect_to = now, False, None
+        row.looked_at = row.look_again_at = None
+        session.add(row)
+        session.merge(DirtyRow(item=row.item, revision=0, reason="added", marked_at=now))
+    if fresh:  # a list may have tens of thousands: row by row that takes half a minute
+        listed = {"added_at": now, "deleted": False}
+        marked = {"revision": 0, "reason": "added", "marked_at": now, "attempts": 0}
+        session.execute(insert(WatchItemRow), [{"item": i, **listed} for i in fresh])
+        session.execute(insert(DirtyRow), [{"item": i, **marked} for i in fresh])
+    return len(fresh) + len(back)
 
 
 def remove_items(session: Session, items: Iterable[str], now: dt.datetime) -> int:
