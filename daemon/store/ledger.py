@@ -294,12 +294,22 @@ def _leave(session: Session, item: WatchItemRow, outcome: ItemOutcome, now: dt.d
     if outcome.redirect_to is not None:
         reason = f"the item was merged into {outcome.redirect_to}"
         add_items(session, [outcome.redirect_to], now)
+        _rekey(session, item.item, outcome.redirect_to, now)
     else:
         reason = "the item was deleted"
     withdraw_candidates(session, item.item, reason, now)
     _forget(session, item.item)
     item.redirect_to, item.deleted = outcome.redirect_to, outcome.deleted
     session.add(item)
+
+
+def _rekey(session: Session, item: str, target: str, now: dt.datetime) -> None:
+    """What was accepted of a merged item is what its target is compared with, if nothing is yet."""
+    base = session.get(BaseRow, item)
+    if base is not None and session.get(BaseRow, target) is None:
+        session.add(
+            BaseRow(item=target, revision=base.revision, entity=base.entity, accepted_at=now)
+        )
 
 
 def _forget(session: Session, item: str) -> None:

@@ -33,7 +33,6 @@ _LAG_HELP = (
     "mailing list at &lt;https://lists.wikimedia.org/mailman/listinfo/mediawiki-api-announce&gt; "
     "for notice of API deprecations and breaking changes."
 )
-COUNTERS = ("maxlag", "429", "503", "truncate")
 
 
 @dataclass(slots=True)
@@ -45,6 +44,16 @@ class Faults:
     unavailable: int = 0
     truncate: int = 0
     cut_stream_after: int = 0
+    duplicate: int = 0
+    """Events that are sent twice."""
+    reorder: int = 0
+    """Runs of events that are sent in a wrong order."""
+    jump: int = 0
+    """Connections that begin at now, whatever the cursor says."""
+    silent: int = 0
+    """Connections that say nothing and are not closed either."""
+    wait_ms: int = 0
+    """`Retry-After` of refusals and lag; 0 for what the real ones say."""
 
     def update(self, asked: dict[str, int]) -> None:
         """Take over what was asked. Raises ValueError on an unknown name or a negative number."""
@@ -52,7 +61,7 @@ class Faults:
         for key, value in asked.items():
             name = names.get(key, key)
             if name not in self.__slots__:
-                known = ", ".join((*COUNTERS, "cut_stream_after"))
+                known = ", ".join(self.state())
                 raise ValueError(f"no fault is called {key!r}; known are {known}")
             if not isinstance(value, int) or value < 0:
                 raise ValueError(f"{key} must be a number of answers, not {value!r}")
@@ -65,20 +74,35 @@ class Faults:
             "503": self.unavailable,
             "truncate": self.truncate,
             "cut_stream_after": self.cut_stream_after,
+            "duplicate": self.duplicate,
+            "reorder": self.reorder,
+            "jump": self.jump,
+            "silent": self.silent,
+            "wait_ms": self.wait_ms,
         }
+
+    def taken(self, name: str) -> bool:
+        """Whether the next thing of a kind goes wrong; counts it."""
+        left: int = getattr(self, name)
+        if left:
+            setattr(self, name, left - 1)
+        return left > 0
+
+    def _wait(self, usual: str) -> str:
+        return str(self.wait_ms / 1000) if self.wait_ms else usual
 
     def refusal(self) -> Response | None:
         """The 429 or 503 that the next answer is to be, if one is asked for."""
         if self.too_many:
             self.too_many -= 1
             text = "You are making too many requests. Please retry later (see Retry-After).\n"
-            return PlainTextResponse(text, 429, {"Retry-After": "1"})
+            return PlainTextResponse(text, 429, {"Retry-After": self._wait("1")})
         if self.unavailable:
             self.unavailable -= 1
             text = (
                 "upstream connect error or disconnect/reset before headers. reset reason: overflow"
             )
-            return PlainTextResponse(text, 503, {"Retry-After": "0.5"})
+            return PlainTextResponse(text, 503, {"Retry-After": self._wait("0.5")})
         return None
 
     def lagged(self, maxlag: float | None) -> Response | None:
@@ -99,7 +123,7 @@ class Faults:
             "*": _LAG_HELP,
         }
         headers = {
-            "Retry-After": "5",
+            "Retry-After": self._wait("5"),
             "X-Database-Lag": str(int(lag)),
             "MediaWiki-API-Error": "maxlag",
         }

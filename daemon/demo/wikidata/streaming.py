@@ -6,6 +6,7 @@ ones are: the body ends without its last chunk.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator
 
@@ -47,7 +48,14 @@ class EventStreams:
         as_lines = "application/json" in request.headers.get("accept", "")
         media = "application/json" if as_lines else "text/event-stream; charset=utf-8"
         headers = {"Cache-Control": "no-cache, no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._events(first, as_lines), media_type=media, headers=headers)
+        silent = self._faults.taken("silent")
+        events = self._silence() if silent else self._events(first, as_lines)
+        return StreamingResponse(events, media_type=media, headers=headers)
+
+    async def _silence(self) -> AsyncIterator[bytes]:
+        """An open connection that nothing comes from; ends when the client goes."""
+        yield b":ok\n\n"
+        await asyncio.Event().wait()
 
     def _start(self, request: Request) -> int:
         """The place in the log to begin at; a cursor out of reach silently means now."""
@@ -61,6 +69,8 @@ class EventStreams:
                 raise ValueError(f"since={since} is neither a timestamp nor milliseconds")
             wanted = time
         end = self._log.end(now)
+        if self._faults.taken("jump"):
+            return end
         oldest = int((now - self._retention).timestamp() * 1000)
         if wanted is None or wanted < oldest:
             return end
@@ -80,10 +90,12 @@ class EventStreams:
             if place >= end:
                 await self._clock.moved(_WAIT_S)
                 continue
-            for entry in entries[place : min(end, place + _BATCH)]:
-                yield _message(self._log.event(entry), entry.timestamp_ms, as_lines)
+            part = entries[place : min(end, place + _BATCH)]
+            place += len(part)
+            for entry in part[::-1] if self._faults.taken("reorder") else part:
+                message = _message(self._log.event(entry), entry.timestamp_ms, as_lines)
+                yield message * 2 if self._faults.taken("duplicate") else message
                 sent += 1
-                place += 1
                 if self._faults.cut_stream_after and sent >= self._faults.cut_stream_after:
                     raise ConnectionCut(f"cut after {sent} events, as asked")
 
