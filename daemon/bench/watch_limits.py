@@ -164,9 +164,7 @@ def _client(url: str, folder: str, allowed: int, window_s: float, ends: float) -
 
 
 async def _ask(url: str, folder: Path, allowed: int, window_s: float, ends: float) -> None:
-    quota = FileQuota(
-        folder, per_window=allowed, window_s=window_s, at_once=AT_ONCE, orphan_s=1.0
-    )
+    quota = FileQuota(folder, per_window=allowed, window_s=window_s, at_once=AT_ONCE, orphan_s=1.0)
     limiter = Limiter(per_minute=None, at_once=8, quota=quota)
 
     async def one(client: httpx.AsyncClient) -> None:

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     except (LocalWikidataError, OSError) as error:
         print(f"local wikidata: {error}", file=sys.stderr)
         return 1
-    _quiet_cuts()
+    quiet_cuts()
     host, port = listening.getsockname()[:2]
     print(
         f"local wikidata: http://{host}:{port} (seed {scenario.seed}, {len(scenario.edits)} edits)",
@@ -81,7 +81,7 @@ def _bound(host: str, port: int) -> socket.socket:
     return made
 
 
-def _quiet_cuts() -> None:
+def quiet_cuts() -> None:
     """A cut on purpose is no error to report."""
 
     def wanted(record: logging.LogRecord) -> bool:
