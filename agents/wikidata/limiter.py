@@ -73,8 +73,8 @@ class FileCoolDown:
 
 class Limiter:
     """At most `per_minute` requests in any minute and `at_once` in flight; `per_minute=None` is
-    without limit. `quota` holds the same for all processes. Raises Throttled, instead of waiting, if the cool-down is longer than
-    `patience_s`."""
+    without limit. `quota` holds the same for all processes. Raises Throttled, instead of waiting,
+    if the cool-down is longer than `patience_s`."""
 
     def __init__(
         self,

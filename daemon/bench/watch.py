@@ -11,12 +11,18 @@ import os
 from collections.abc import Callable
 
 from daemon.bench.rows import Row
+from daemon.bench.watch_faults import fault_rows
 from daemon.bench.watch_labelled import labelled_rows
+from daemon.bench.watch_limits import limiter_rows
+from daemon.bench.watch_load import load_rows
 from daemon.bench.watch_replay import snapshot_replay
 
 PARTS: dict[str, Callable[[bool], list[Row]]] = {
     "labelled": lambda quick: labelled_rows(),
     "snapshots": snapshot_replay,
+    "limits": limiter_rows,
+    "load": load_rows,
+    "faults": fault_rows,
 }
 
 

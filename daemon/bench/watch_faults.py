@@ -124,7 +124,7 @@ EXPECTED = (
     "Q9011:P6:Q8010:Q7010",
 )
 """The changes that the story contains; the last but one is taken back, the last is of a merge."""
-_WATCHED = tuple(f"Q{9001 + n}" for n in range(10)) + ("Q9012", "Q9013")
+_WATCHED = tuple(f"Q{number}" for number in (*range(9001, 9011), 9012, 9013))
 
 
 def story() -> Scenario:
@@ -353,8 +353,7 @@ def _emitted(path: Path) -> Emitted:
             settled: Counter[str] = Counter()
             for event in session.exec(select(EventRow)).all():
                 if event.entity == "change" and event.from_state == "settling":
-                    if event.to_state in ("settled", "dismissed") and event.reason:
-                        settled[changes[event.entity_id].key] += _counts(event)
+                    settled[changes[event.entity_id].key] += _counts(event)
             return {
                 key: (max(c.state for c in changes.values() if c.key == key), times)
                 for key, times in settled.items()

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import httpx
@@ -133,7 +134,7 @@ def _drive(url: str, folder: Path, allowed: int, window_s: float, seconds: float
     rng = random.Random(7)
     ends = time.monotonic() + seconds
 
-    def start() -> multiprocessing.process.BaseProcess:
+    def start() -> SpawnProcess:
         child = context.Process(
             target=_client, args=(url, str(folder), allowed, window_s, ends), daemon=True
         )
