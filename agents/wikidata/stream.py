@@ -14,6 +14,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import httpx
@@ -73,6 +74,15 @@ class PageChange:
     item: str
     revision: int
     time: dt.datetime
+
+
+class Message(StrEnum):
+    """What an event is that is no change of an item of ours."""
+
+    CANARY = "canary"
+    OTHER = "other"
+    """Of another wiki or namespace."""
+    UNREADABLE = "unreadable"
 
 
 class PageChangeStream:
@@ -171,17 +181,13 @@ class PageChangeStream:
         if not event.data:
             return
         self.health.events += 1
-        try:
-            data = json.loads(event.data)
-            if is_canary(data):
-                self.health.canaries += 1
-                self.health.last_heartbeat = self._clock()
-                change = None
-            else:
-                change = read_event(data, self._settings)
-        except (ValueError, KeyError, TypeError):
+        found = read_message(event.data, self._settings)
+        change = found if isinstance(found, PageChange) else None
+        if found is Message.CANARY:
+            self.health.canaries += 1
+            self.health.last_heartbeat = self._clock()
+        elif found is Message.UNREADABLE:
             self.health.unreadable += 1
-            change = None
         if change is not None and change.item not in self._watched:
             change = None
         when = event_time(event.id)
@@ -269,10 +275,21 @@ class _Writer:
         return self._turn
 
 
+def read_message(text: str, settings: StreamSettings) -> PageChange | Message:
+    """What the data of one event tell the watch. Never raises."""
+    try:
+        data = json.loads(text)
+        if is_canary(data):
+            return Message.CANARY
+        return read_event(data, settings) or Message.OTHER
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return Message.UNREADABLE
+
+
 def read_event(data: Mapping[str, Any], settings: StreamSettings) -> PageChange | None:
     """The change of an item that an event tells of; None for other wikis and namespaces.
 
-    Raises KeyError, TypeError or ValueError on an event of another shape."""
+    Raises KeyError, TypeError, AttributeError or ValueError on an event of another shape."""
     if data["wiki_id"] != settings.wiki:
         return None
     page = data["page"]
@@ -287,7 +304,8 @@ def read_event(data: Mapping[str, Any], settings: StreamSettings) -> PageChange 
 
 
 def is_canary(data: Any) -> bool:
-    return isinstance(data, Mapping) and (data.get("meta") or {}).get("domain") == "canary"
+    meta = data.get("meta") if isinstance(data, Mapping) else None
+    return isinstance(meta, Mapping) and meta.get("domain") == "canary"
 
 
 def event_time(event_id: str) -> dt.datetime | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from daemon.bench.rows import Row
 from daemon.bench.watch_faults import fault_rows
+from daemon.bench.watch_fuzz import fuzz_rows
 from daemon.bench.watch_labelled import labelled_rows
 from daemon.bench.watch_limits import limiter_rows
 from daemon.bench.watch_load import load_rows
@@ -20,6 +21,7 @@ from daemon.bench.watch_replay import snapshot_replay
 PARTS: dict[str, Callable[[bool], list[Row]]] = {
     "labelled": lambda quick: labelled_rows(),
     "snapshots": snapshot_replay,
+    "fuzz": fuzz_rows,
     "limits": limiter_rows,
     "load": load_rows,
     "faults": fault_rows,
