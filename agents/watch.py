@@ -31,14 +31,14 @@ from agents.wikidata.gate import WatchSettings, accept, dismissals, gate, verdic
 from agents.wikidata.history import Revision
 from agents.wikidata.memory import Memory
 from agents.wikidata.risk import run_summary
-from agents.wikidata.side import OFFICES, UPWARD, SideFacts
+from agents.wikidata.side import OFFICES, STORED_HELPERS, UPWARD, SideFacts
 from knowledge.facts import ChangeKind
 from knowledge.properties import WATCHED
 
 __all__ = ["Source", "WatchSettings", "Watcher"]
 
 _CLOSURE_DEPTH = 6
-_STORED = (*WATCHED, "P31", *(p for helpers in OFFICES.values() for p in helpers))
+_STORED = (*WATCHED, *STORED_HELPERS)
 
 
 class Source(Protocol):
@@ -212,6 +212,7 @@ class Watcher:
             accepted_on=look.memory.days,
             base_day=look.memory.day or now.date(),
             emitted=look.memory.emitted,
+            legacy=look.memory.legacy is not None,
         )
 
     async def _diff(self, state: _Batch) -> dict[str, Any]:
@@ -242,7 +243,7 @@ class Watcher:
                 state["facts"],
                 now,
                 properties=self._settings.properties,
-                cutoff=self._settings.cutoff,
+                cutoff=look.memory.legacy or self._settings.cutoff,
             )
             look.judgement = await self._without_bulk(look.history, judgement)
         return {"looks": state["looks"]}
@@ -274,6 +275,7 @@ class Watcher:
             days=accepted.days,
             emitted=accepted.emitted,
             told=tuple(sorted(found)),
+            legacy=look.memory.legacy if accepted.starts else None,
         )
         differs = any(s.results for s in judgement.slots) or bool(result.candidates)
         return ItemOutcome(

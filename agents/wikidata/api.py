@@ -187,6 +187,23 @@ class ActionApi:
                 found += [_revision(item, raw) for raw in page.get("revisions", ())]
         return sorted(found, key=lambda r: r.id)
 
+    async def revision_at(self, item: str, when: dt.datetime) -> Revision | None:
+        """The item's revision at a moment, with content; None when it did not exist yet."""
+        answer = await self._get(
+            action="query",
+            prop="revisions",
+            titles=item,
+            rvprop="ids|timestamp|user|userid|comment|tags|sha1|flags|content",
+            rvslots="main",
+            rvdir="older",
+            rvstart=_stamp(when),
+            rvlimit=1,
+        )
+        for page in _pages(_need(answer, "query")):
+            for raw in page.get("revisions", ()):
+                return _revision(item, raw)
+        return None
+
     async def recentchanges(
         self, since: dt.datetime, until: dt.datetime, *, user: str | None = None
     ) -> AsyncIterator[RecentChange]:

@@ -51,6 +51,9 @@ class ItemHistory:
     accepted_on: Mapping[str, dt.date] = field(default_factory=dict)
     base_day: dt.date
     emitted: Mapping[str, Emitted] = field(default_factory=dict)
+    legacy: bool = False
+    """The base is what held on `base_day`, not the state of `base_revision`: the edits between are
+    not at hand, and what is unedited since then has stood since its last edit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,8 @@ class NetResult:
     since: dt.datetime | None
     unconfirmed: bool
     """No editor with an account took part."""
+    caught_up: bool = False
+    """Found by catching up: it counts as seen since it began to stand, not since this look."""
 
     @property
     def goes_on(self) -> bool:
@@ -163,7 +168,8 @@ def _slot(
     start = history.starts.get(property_id, history.base_revision)
     base = history.base.claims.get(property_id, ())
     head = history.head.claims.get(property_id, ())
-    later = [r for r in history.revisions if r.id > start]
+    first = start if history.legacy else start + 1
+    later = [r for r in history.revisions if r.id >= first]
     line = timeline(property_id, base, later, now.date(), dated=rule.tier is Tier.N)
     accepted, corrected = _accept(line, head, facts)
     case = Case(
@@ -289,8 +295,9 @@ def _result(
         change=change,
         decision=decision,
         edits=tuple(t.revision.id for t in edits),
-        since=line.standing_since(),
+        since=line.standing_since() or (history.head.modified if history.legacy else None),
         unconfirmed=bool(edits) and all(is_unconfirmed(t.revision.editor) for t in edits),
+        caught_up=history.legacy,
     )
 
 

@@ -7,6 +7,7 @@ statements hold now (`view`) or what changed (`diff`).
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import unicodedata
@@ -45,6 +46,8 @@ class EntityDoc:
     """Fingerprint of what is no claim, label or alias: descriptions and sitelinks."""
     redirect_to: str | None = None
     missing: bool = False
+    modified: dt.datetime | None = None
+    """When the item was last edited, where the document says so."""
     raw_claims: Mapping[str, Any] = field(default_factory=dict)
     """Wikibase's own JSON by property, kept so that a base can be put together by property."""
 
@@ -111,6 +114,7 @@ def parse_entity(document: Any, *, item: str = "", revision: int = 0) -> EntityD
             sort_keys=True,
             default=str,
         ),
+        modified=_moment(document.get("modified")),
         raw_claims=raw_claims,
     )
 
@@ -277,6 +281,14 @@ def _plain(raw: Any) -> Any:
 
 def _text(raw: Any) -> str:
     return raw if isinstance(raw, str) else ""
+
+
+def _moment(raw: Any) -> dt.datetime | None:
+    try:
+        found = dt.datetime.fromisoformat(_text(raw).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 def _int(raw: Any) -> int:

@@ -114,7 +114,7 @@ def _step(
         "unconfirmed": result.unconfirmed,
     }
     if known is None or (result.since is not None and result.since > known.first_seen):
-        first = now if result.since is None else max(now, result.since)
+        first = result.since if result.caught_up and result.since else now
         return Candidate(
             change=result.change,
             state=CandidateState.SETTLING,

@@ -26,6 +26,8 @@ class Memory:
     days: Mapping[str, dt.date] = field(default_factory=dict)
     emitted: Mapping[str, Emitted] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+    legacy: dt.date | None = None
+    """The base is not what was seen at a look but what held on this day, long before."""
 
     @classmethod
     def read(cls, entity: Mapping[str, Any] | None) -> Memory:
@@ -36,6 +38,7 @@ class Memory:
             days={p: dt.date.fromisoformat(d) for p, d in raw.get("days", {}).items()},
             emitted={p: _emitted(e) for p, e in raw.get("emitted", {}).items()},
             told=tuple(raw.get("told", ())),
+            legacy=dt.date.fromisoformat(raw["legacy"]) if raw.get("legacy") else None,
         )
 
     def write(self) -> dict[str, Any]:
@@ -54,6 +57,7 @@ class Memory:
                 for p, e in sorted(self.emitted.items())
             },
             "told": list(self.told),
+            "legacy": self.legacy.isoformat() if self.legacy else None,
         }
 
     def since(self, base_revision: int) -> int:

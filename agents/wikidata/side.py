@@ -20,6 +20,8 @@ UPWARD = ("P131", "P279", "P361")
 """Properties whose closure says that one thing is within, under or part of another."""
 OFFICES = {"P6": ("P1313",), "P35": ("P1906",), "P488": ("P2388",), "P169": ("P2388",)}
 """Property -> the helper properties that name the office which its holder holds."""
+STORED_HELPERS = ("P31", *(p for helpers in OFFICES.values() for p in helpers))
+"""Properties that are kept of a watched item beside the watched ones."""
 HUMAN = "Q5"
 
 _PARENTHESIS = re.compile(r"\([^)]*\)")

@@ -20,7 +20,8 @@ POINT = "P585"
 ACTING = "Q4676846"
 """The item `acting`, as the value of any qualifier."""
 
-_ENDS = (END, "P8554", "P12506", "P3416")
+ENDS = (END, "P8554", "P12506", "P3416")
+"""Qualifiers that say that a statement has ended."""
 _YEAR = re.compile(r"^([+-])(\d+)-")
 
 
@@ -90,7 +91,7 @@ def phase(statement: Statement, day: dt.date) -> Phase:
     """Where the statement stands on that day, by its qualifiers alone."""
     if statement.rank is Rank.DEPRECATED:
         return Phase.DEPRECATED
-    if any(q.property in _ENDS and reached(q, day) for q in statement.qualifiers):
+    if any(q.property in ENDS and reached(q, day) for q in statement.qualifiers):
         return Phase.ENDED
     starts = [q for q in statement.qualifiers if q.property == START]
     if starts and not any(reached(q, day) or q.kind is SnakKind.NOVALUE for q in starts):

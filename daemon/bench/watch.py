@@ -16,11 +16,13 @@ from daemon.bench.watch_fuzz import fuzz_rows
 from daemon.bench.watch_labelled import labelled_rows
 from daemon.bench.watch_limits import limiter_rows
 from daemon.bench.watch_load import load_rows
+from daemon.bench.watch_offices import office_rows
 from daemon.bench.watch_replay import snapshot_replay
 
 PARTS: dict[str, Callable[[bool], list[Row]]] = {
     "labelled": lambda quick: labelled_rows(),
     "snapshots": snapshot_replay,
+    "offices": office_rows,
     "fuzz": fuzz_rows,
     "limits": limiter_rows,
     "load": load_rows,
