@@ -2,7 +2,7 @@
 
 Owns the rows of `make bench-methods`. Cases are batches of twelve edits of the `report` split, and
 the MQuAKE files that `DATA=` names; outcomes are kept (`case_runs`), so a run that was cut goes on
-where it stood. `CASES=` and `ARMS=` take a share of it. Each bar of `code` stands beside the
+where it stood. `CASES=`, `ARMS=` and `SEEDS=` take a share of it. Each bar of `code` stands beside the
 teacher's own figure and the share of the way from the base to the teacher that was gone.
 """
 
@@ -80,10 +80,11 @@ def _full() -> Iterator[tuple[Method, Pooled]]:
     runs = CaseRuns(bench_base(), STORE)
     wanted = os.environ.get("ARMS", "").split(",") if os.environ.get("ARMS") else None
     most = int(os.environ["CASES"]) if os.environ.get("CASES") else None
+    seeds = int(os.environ["SEEDS"]) if os.environ.get("SEEDS") else None
     for arm in ARMS:
         if wanted is not None and arm.method not in wanted:
             continue
-        outcomes = list(run_arm(runs, arm, report_cases(arm, most)))
+        outcomes = list(run_arm(runs, arm, report_cases(arm, most), seeds))
         if outcomes:
             yield arm.method, pool(outcomes)
 
@@ -98,10 +99,12 @@ def report_cases(arm: Arm, most: int | None) -> tuple[EditCase, ...]:
     return (*cases, *file_cases(Path(data), batch=_BATCH, articles=needs))
 
 
-def run_arm(runs: CaseRuns, arm: Arm, cases: Sequence[EditCase]) -> Iterator[Outcome]:
+def run_arm(
+    runs: CaseRuns, arm: Arm, cases: Sequence[EditCase], most_seeds: int | None = None
+) -> Iterator[Outcome]:
     """The arm over all cases, seed by seed, so that a cut run has whole seeds."""
     recipe = arm.load()
-    for seed in range(arm.seeds):
+    for seed in range(min(arm.seeds, most_seeds or arm.seeds)):
         for case in cases:
             yield runs.outcome(recipe, case, seed)
 
