@@ -2,8 +2,8 @@
 
 Owns the rows of `make bench-methods`. Cases are batches of twelve edits of the `report` split, and
 the MQuAKE files that `DATA=` names; outcomes are kept (`case_runs`), so a run that was cut goes on
-where it stood. `CASES=`, `ARMS=` and `SEEDS=` take a share of it. Each bar of `code` stands beside the
-teacher's own figure and the share of the way from the base to the teacher that was gone.
+where it stood. `CASES=`, `ARMS=` and `SEEDS=` take a share of it. Beside each bar of `code` stands
+the teacher's own figure and the share of the way from the base to the teacher that was gone.
 """
 
 from __future__ import annotations
