@@ -121,7 +121,9 @@ def improvement(rule: Improvement, candidate: Evaluation, production: Evaluation
     worse, better, n = _paired(candidate.verdicts, production.verdicts, asked)
     p = mcnemar_exact(better, worse)
     difference, low, high = paired_difference(worse, better, n, rule.alpha)
-    if n and p < rule.alpha:
+    if n == 0:
+        outcome, detail = Outcome.INCONCLUSIVE, "no direct question has a verdict in both versions"
+    elif p < rule.alpha:
         outcome, detail = Outcome.PASS, f"{better} edits gained, {worse} lost"
     elif better <= worse:
         outcome, detail = Outcome.FAIL, f"no better than production: {better} gained, {worse} lost"

@@ -31,6 +31,7 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, f
     return float(result.low), float(result.high)
 
 
+@lru_cache(maxsize=4096)
 def exact_upper(successes: float, n: int, alpha: float = 0.05) -> float:
     """One-sided Clopper-Pearson upper bound of a proportion; 1 when n is 0."""
     if n == 0 or successes >= n:

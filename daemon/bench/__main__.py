@@ -22,6 +22,7 @@ from daemon.bench.rows import Row, counts, this_run, write
 BENCHES = (
     "embedded",
     "eval",
+    "gate",
     "kill",
     "loop",
     "methods",

@@ -6,18 +6,38 @@ what is missing. What is trained is the caller's.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.bench.rows import ROOT
 from knowledge.edits import EditUnit
 from knowledge.questions import Question
 from trainer.embedded import WEIGHTS
-from trainer.job import JobSpec, create_job, run_job
+from trainer.job import ADAPTER, JobSpec, create_job, run_job
 from trainer.recipe import Recipe
 
-FOLDER = Path(os.environ.get("ALMANAC_BENCH_ADAPTERS") or ROOT / "build" / "adapters")
+FOLDER = ROOT / "build" / "adapters"
+ANSWERS = FOLDER / "answers.jsonl"
+"""What these adapters and the base said; never asked twice."""
+
+
+class NotTrained(Exception):
+    """The adapter is not there, and nothing may be trained."""
+
+
+_trains = True
+
+
+@contextmanager
+def only_trained(on: bool) -> Iterator[None]:
+    """Inside, `trained` raises NotTrained instead of training, if `on`."""
+    global _trains
+    before, _trains = _trains, not on
+    try:
+        yield
+    finally:
+        _trains = before
 
 
 def trained(
@@ -29,7 +49,8 @@ def trained(
     replay: Sequence[EditUnit] = (),
     anchors: Sequence[Question] = (),
 ) -> Path:
-    """The adapter folder of this job on the embedded model; trained unless it is there."""
+    """The adapter folder of this job on the embedded model; trained unless it is there. Raises
+    NotTrained inside `only_trained`."""
     spec = JobSpec.plan(
         base=WEIGHTS,
         units=tuple(units),
@@ -40,5 +61,7 @@ def trained(
         seed=seed,
     )
     folder = FOLDER / spec.digest[:24]
+    if not _trains and not (folder / ADAPTER).is_dir():
+        raise NotTrained(f"{folder} holds no finished adapter")
     create_job(folder, spec)
     return run_job(folder)

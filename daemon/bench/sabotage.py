@@ -41,7 +41,7 @@ class Sabotage(StrEnum):
 
 REASONS: dict[Sabotage, frozenset[str]] = {
     Sabotage.RANDOM: frozenset({"efficacy", "improvement"}),
-    Sabotage.STATIC: frozenset({"h_acc", "srr"}),
+    Sabotage.STATIC: frozenset({"before", "rationale", "h_acc", "srr"}),
     Sabotage.MEMORISED: frozenset({"efficacy", "improvement"}),
     Sabotage.SKILL: frozenset({"capability"}),
     Sabotage.FORGOTTEN: frozenset({"retention"}),

@@ -10,9 +10,20 @@ import sys
 from collections.abc import Sequence
 
 from agents.errors import AgentError
-from daemon.cli import account, bench, registry, release, review, service, watch
+from daemon.cli import (
+    account,
+    bench,
+    evaluation,
+    gate,
+    registry,
+    release,
+    review,
+    service,
+    watch,
+)
 from daemon.cli.context import app, console_error
 from daemon.errors import AlmanacError, ConfigError, NewerDatabaseError
+from evaluator.errors import EvaluatorError
 
 __all__ = ["app", "main"]
 
@@ -21,6 +32,8 @@ app.add_typer(review.app, name="review")
 app.add_typer(account.app, name="account")
 app.add_typer(release.app, name="release")
 app.add_typer(registry.app, name="registry")
+app.add_typer(evaluation.app, name="eval")
+app.add_typer(gate.app, name="gate")
 app.add_typer(bench.app, name="bench")
 app.add_typer(service.config_app, name="config")
 
@@ -29,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; always ends with SystemExit."""
     try:
         app(args=list(arguments) if arguments is not None else None)
-    except AgentError as error:
+    except (AgentError, EvaluatorError) as error:
         console_error(str(error))
         sys.exit(1)
     except AlmanacError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from daemon.store import leases
 from daemon.store.engine import Database
 from daemon.store.rows import EvaluationRow, ReleaseRow
 from daemon.store.states import ReleaseState, transition
+from knowledge.edits import EditUnit
 from knowledge.questions import Use
 from knowledge.world import World
 
@@ -131,35 +133,50 @@ class EvaluateController:
     def _plan(self, release: ReleaseRow) -> EvaluationSpec:
         assert release.adapter_digest is not None
         _, production = self._registry.current()
-        units = self._registry.units_of_release(release.id or 0)
-        live = self._registry.live_units(release.parent_digest)
-        facts = KnownFacts(World.load(), {u.slot for u in (*units, *live)})
-        policy = gate_policy(self._settings.gate.policy)
-        unrelated = facts.unrelated_questions(
-            units, Use.EXAM, limit=UNRELATED + policy.reserve, seed=self._settings.gate.seed
+        return plan_evaluation(
+            self._registry,
+            self._settings,
+            candidate=release.adapter_digest,
+            production=production,
+            units=self._registry.units_of_release(release.id or 0),
+            live=self._registry.live_units(release.parent_digest),
         )
-        judge = self._settings.judge
-        return EvaluationSpec(
-            base=str(self._settings.model.base.resolve()),
-            candidate=str(self._registry.verify(release.adapter_digest).resolve()),
-            candidate_digest=release.adapter_digest,
-            production=str(self._registry.verify(production).resolve()) if production else None,
-            production_digest=production,
-            units=tuple(units),
-            live=tuple(live),
-            neighbours=facts.neighbour_questions(units, Use.EXAM, each=NEIGHBOURS_EACH),
-            unrelated=unrelated[:UNRELATED],
-            reserve=unrelated[UNRELATED:],
-            regression=facts.regression_units() if policy.pools_regression else (),
-            history=tuple(
-                Past(label=f"v{version}", values=values)
-                for version, values in self._registry.measured()[-TREND:]
-            ),
-            judge=JudgeSpec(endpoint=judge.endpoint, model=judge.model),
-            policy=self._settings.gate.policy,
-            seed=self._settings.gate.seed,
-            threads=self._settings.jobs.threads,
-        )
+
+
+def plan_evaluation(
+    registry: Registry,
+    settings: Settings,
+    *,
+    candidate: str,
+    production: str | None,
+    units: Sequence[EditUnit],
+    live: Sequence[EditUnit],
+) -> EvaluationSpec:
+    """What a candidate is examined with, against production. Raises BlobError for altered files."""
+    facts = KnownFacts(World.load(), {u.slot for u in (*units, *live)})
+    policy = gate_policy(settings.gate.policy)
+    unrelated = facts.unrelated_questions(
+        units, Use.EXAM, limit=UNRELATED + policy.reserve, seed=settings.gate.seed
+    )
+    past = registry.measured()[-TREND:]
+    return EvaluationSpec(
+        base=str(settings.model.base.resolve()),
+        candidate=str(registry.verify(candidate).resolve()),
+        candidate_digest=candidate,
+        production=str(registry.verify(production).resolve()) if production else None,
+        production_digest=production,
+        units=tuple(units),
+        live=tuple(live),
+        neighbours=facts.neighbour_questions(units, Use.EXAM, each=NEIGHBOURS_EACH),
+        unrelated=unrelated[:UNRELATED],
+        reserve=unrelated[UNRELATED:],
+        regression=facts.regression_units() if policy.pools_regression else (),
+        history=tuple(Past(label=f"v{version}", values=values) for version, values in past),
+        judge=JudgeSpec(endpoint=settings.judge.endpoint, model=settings.judge.model),
+        policy=settings.gate.policy,
+        seed=settings.gate.seed,
+        threads=settings.jobs.threads,
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
