@@ -1,19 +1,21 @@
 """The curate graph: from a settled change to a proposal that a reviewer can decide on.
 
-Owns the order of the steps (ground, draft, verify, revise, questions, propose), their retries and
-timeouts within one run, and resuming a run that was cut. Does not review, store proposals, or retry
-over runs: the caller commits the proposal and then calls `Curator.forget`.
+Owns the order of the steps (ask, ground, draft, verify, judge, revise, questions, propose), their
+retries and timeouts within one run, and resuming a run that was cut. The steps themselves are
+`agents.steps`. Does not review, store proposals, or retry over runs: the caller commits the
+proposal and then calls `Curator.forget`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any
 
 # Both are read while langgraph is imported; nothing of a run may leave the machine unasked, and a
 # checkpoint file must not be able to name classes to load.
@@ -21,33 +23,30 @@ os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 os.environ.setdefault("LANGSMITH_TRACING", "false")
 
 import aiosqlite
+from langgraph.cache.base import BaseCache
+from langgraph.cache.memory import InMemoryCache
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.errors import NodeError, NodeTimeoutError
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import RunControl
-from langgraph.types import RetryPolicy, TimeoutPolicy
+from langgraph.types import CachePolicy, Command, RetryPolicy, TimeoutPolicy
 from langsmith import tracing_context
 
-from agents.drafting.draft import Drafter, DraftRequest
+from agents.drafting.draft import Drafter
 from agents.drafting.template import TemplateDrafter
 from agents.errors import AgentError, Retryable
-from agents.evidence.extract import Extraction, extract
-from agents.evidence.sources import Dossier, EvidenceSource, EvidenceStore
-from agents.proposals import VACANT, Proposal, dated, lineage_of, withheld
-from agents.questions import (
-    Neighbours,
-    NoNeighbours,
-    build_questions,
-    build_unit,
-    false_names,
-    hops_of,
-)
-from agents.verifying.rules import RuleVerifier, check, label_findings
-from agents.verifying.verdict import Finding, Verifier
+from agents.evidence.sources import EvidenceSource, EvidenceStore
+from agents.knowing import Probe, Production
+from agents.proposals import Proposal
+from agents.questions import Neighbours, NoNeighbours
+from agents.steps import CurateState, Ports, Steps, findings_of, probe_of
+from agents.verifying.verdict import Judge
 from knowledge.codec import from_json, to_json
+from knowledge.edits import Known
 from knowledge.facts import FactChange
-from knowledge.narrative import CausalNarrative
-from knowledge.questions import Question
+
+CACHE_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,25 +64,6 @@ class CurateSettings:
     first_pause_s: float = 0.5
 
 
-class CurateState(TypedDict):
-    """What is kept between the steps: JSON texts of the vocabulary, so that a checkpoint holds
-    nothing but plain values."""
-
-    change: str
-    dossier: NotRequired[str]
-    extraction: NotRequired[str]
-    narrative: NotRequired[str]
-    findings: NotRequired[list[str]]
-    attempt: int
-    drafts: list[dict[str, str]]
-    questions: NotRequired[str]
-    proposal: NotRequired[str]
-
-
-Update = dict[str, Any]
-"""What a step changes of the state."""
-
-
 class Curator:
     """Proposes an edit unit for a change. One instance serves many changes at once.
 
@@ -97,24 +77,41 @@ class Curator:
         store: EvidenceStore,
         checkpointer: BaseCheckpointSaver[Any],
         drafter: Drafter | None = None,
-        verifier: Verifier | None = None,
+        judge: Judge | None = None,
         neighbours: Neighbours | None = None,
+        production: Production | None = None,
+        cache: BaseCache[Any] | None = None,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         settings: CurateSettings | None = None,
     ) -> None:
-        self._evidence = evidence
-        self._store = store
-        self._drafter = drafter or TemplateDrafter()
-        self._fallback = TemplateDrafter()
-        self._verifier = verifier or RuleVerifier()
-        self._neighbours = neighbours or NoNeighbours()
+        """`cache` keeps the drafts of a drafter with a model behind it, by content; the template
+        costs less than looking it up. Without `judge` the rules alone decide, without `production`
+        no model is asked first."""
         self._settings = settings or CurateSettings()
+        self._drafts_cost = drafter is not None
+        self._judged = judge is not None
+        self._cache = cache or InMemoryCache()
+        ports = Ports(
+            evidence=evidence,
+            store=store,
+            drafter=drafter or TemplateDrafter(),
+            judge=judge,
+            neighbours=neighbours or NoNeighbours(),
+            production=production,
+            clock=clock,
+        )
+        self._steps = Steps(
+            ports, neighbours=self._settings.neighbours, false_names=self._settings.false_names
+        )
         self._checkpointer = checkpointer
         self._slots = asyncio.Semaphore(self._settings.max_concurrent)
         self._running: set[RunControl] = set()
-        self._graph = self._build().compile(checkpointer=checkpointer, name="curate")
+        self._graph = self._build().compile(
+            checkpointer=checkpointer, cache=self._cache, name="curate"
+        )
 
-    async def propose(self, change: FactChange) -> Proposal:
-        """Run or resume the graph for a change.
+    async def propose(self, change: FactChange, *, version: int = 0) -> Proposal:
+        """Run or resume the graph for a change. Another `version` is drafted anew.
 
         Raises Retryable or Permanent of a step whose retries are used up, and langgraph's
         `GraphDrained` after `drain`; either way the next call goes on from the last finished step.
@@ -123,16 +120,23 @@ class Curator:
         text = to_json(change)
         async with self._slots:
             state = await self._graph.aget_state(config)
-            if state.values and state.values.get("change") != text:
-                await self.forget(
-                    change.key
-                )  # the change was re-read: the old run is of another one
-            elif state.values and not state.next and "proposal" in state.values:
-                return from_json(Proposal, state.values["proposal"])
-            resumes = bool(state.values) and state.values.get("change") == text
-            start: CurateState | None = (
-                None if resumes else {"change": text, "attempt": 0, "drafts": []}
+            resumes = bool(state.values) and (
+                state.values.get("change") == text and state.values.get("version") == version
             )
+            if state.values and not resumes:
+                # the change was read again, or another draft is asked for: the run is of another
+                await self.forget(change.key)
+            elif resumes and not state.next and "proposal" in state.values:
+                return from_json(Proposal, state.values["proposal"])
+            start: CurateState | None = None
+            if not resumes:
+                start = {
+                    "change": text,
+                    "version": version,
+                    "attempt": 0,
+                    "drafts": [],
+                    "steps": [],
+                }
             control = RunControl()
             self._running.add(control)
             try:
@@ -165,121 +169,65 @@ class Curator:
         return {"configurable": {"thread_id": change_key}, "recursion_limit": 40}
 
     def _build(self) -> StateGraph[CurateState]:
-        settings = self._settings
+        settings, steps = self._settings, self._steps
         retry = RetryPolicy(
             initial_interval=settings.first_pause_s,
             max_attempts=settings.node_attempts,
             jitter=False,
             retry_on=Retryable,
         )
+        kept = CachePolicy(key_func=steps.draft_key, ttl=CACHE_DAYS * 86_400)
         graph: StateGraph[CurateState] = StateGraph(CurateState)
-        steps = (
-            ("ground", self._ground, settings.ground_timeout_s),
-            ("draft", self._draft, settings.draft_timeout_s),
-            ("verify", self._verify, settings.verify_timeout_s),
-            ("revise", self._revise, settings.ground_timeout_s),
-            ("questions", self._questions, settings.ground_timeout_s),
-            ("propose", self._propose, settings.ground_timeout_s),
+
+        def limit(seconds: float) -> TimeoutPolicy:
+            return TimeoutPolicy(run_timeout=seconds)
+
+        # Langgraph hands a handler the error too, which its annotation leaves out.
+        unasked: Any = _unasked
+        drafter_failed: Any = self._drafter_failed
+        ground_s, model_s = settings.ground_timeout_s, settings.draft_timeout_s
+        graph.add_node("ask", steps.ask, timeout=limit(ground_s), error_handler=unasked)
+        graph.add_node("ground", steps.ground, retry_policy=retry, timeout=limit(ground_s))
+        graph.add_node(  # no retries: the chat has its own, and then the template steps in
+            "draft",
+            steps.draft,
+            timeout=limit(model_s),
+            cache_policy=kept if self._drafts_cost else None,
+            error_handler=drafter_failed,
         )
-        for name, step, limit_s in steps:
-            graph.add_node(
-                name, step, retry_policy=retry, timeout=TimeoutPolicy(run_timeout=limit_s)
-            )
-        graph.add_edge(START, "ground")
+        graph.add_node("verify", steps.verify, timeout=limit(ground_s))
+        if self._judged:
+            graph.add_node("judge", steps.judge, timeout=limit(settings.verify_timeout_s))
+            graph.add_conditional_edges("judge", self._after_verdicts, ["revise", "questions"])
+        graph.add_node("revise", steps.revise)
+        graph.add_node("questions", steps.questions, retry_policy=retry, timeout=limit(ground_s))
+        graph.add_node("propose", steps.propose, timeout=limit(ground_s))
+        graph.add_edge(START, "ask")
+        graph.add_conditional_edges("ask", _after_ask, ["ground", "propose"])
         graph.add_conditional_edges("ground", _after_ground, ["draft", "propose"])
         graph.add_edge("draft", "verify")
-        graph.add_conditional_edges("verify", self._after_verify, ["revise", "questions"])
+        after_rules = ["revise", "judge" if self._judged else "questions"]
+        graph.add_conditional_edges("verify", self._after_rules, after_rules)
         graph.add_edge("revise", "draft")
         graph.add_edge("questions", "propose")
         graph.add_edge("propose", END)
         return graph
 
-    # -- the steps -------------------------------------------------------------------------------
+    async def _drafter_failed(self, state: CurateState, error: NodeError) -> Command[str]:
+        if not isinstance(error.error, (AgentError, NodeTimeoutError)):
+            raise error.error  # a fault of ours is not to be papered over
+        update = await self._steps.draft_again(state, error.error)
+        return Command(update=update, goto="verify")
 
-    async def _ground(self, state: CurateState) -> Update:
-        """Fetch and store the evidence; read it under quarantine."""
-        dossier = await self._evidence.gather(from_json(FactChange, state["change"]))
-        extraction = extract(dossier)
-        for evidence in dossier.evidence:
-            await self._store.put(evidence)
-        dossier = replace(dossier, change=dated(dossier.change, extraction))
-        found = list(label_findings(dossier))
-        if dossier.change.new is None:
-            found.append(Finding(rule="vacant", message=VACANT))
-        return {
-            "dossier": to_json(dossier),
-            "extraction": extraction.to_json(),
-            "findings": [to_json(f) for f in found],
-        }
+    def _after_rules(self, state: CurateState) -> str:
+        """The judge sees what the rules pass, and the last draft whatever they say of it."""
+        if findings_of(state) and state["attempt"] < self._settings.max_revisions:
+            return "revise"
+        return "judge" if self._judged else "questions"
 
-    async def _draft(self, state: CurateState) -> Update:
-        request = DraftRequest(
-            change=_dossier(state).change,
-            extraction=_extraction(state),
-            findings=tuple(f.text for f in _findings(state)),
-            attempt=state["attempt"],
-        )
-        try:
-            draft = await self._drafter.draft(request)
-            usage = dict(draft.usage)
-        except AgentError as error:
-            draft = await self._fallback.draft(request)
-            usage = {**draft.usage, "fallback": f"{type(error).__name__}: {error}"}
-        return {
-            "narrative": to_json(draft.narrative),
-            "drafts": [*state["drafts"], usage],
-        }
-
-    async def _verify(self, state: CurateState) -> Update:
-        narrative = _narrative(state)
-        dossier, extraction = _dossier(state), _extraction(state)
-        try:
-            found = await self._verifier.verify(narrative, dossier, extraction)
-        except AgentError as error:  # a missing second verdict is shown, never taken for a yes
-            missing = Finding(
-                rule="entailment", message=f"no second verdict: {error}", source="model"
-            )
-            found = (*check(narrative, dossier, extraction), missing)
-        return {"findings": [to_json(f) for f in found]}
-
-    def _after_verify(self, state: CurateState) -> str:
+    def _after_verdicts(self, state: CurateState) -> str:
         exhausted = state["attempt"] >= self._settings.max_revisions
-        return "questions" if exhausted or not _findings(state) else "revise"
-
-    async def _revise(self, state: CurateState) -> Update:
-        return {"attempt": state["attempt"] + 1}
-
-    async def _questions(self, state: CurateState) -> Update:
-        dossier, settings = _dossier(state), self._settings
-        change = dossier.change
-        found = await self._neighbours.neighbours(
-            change.property, change.subject, settings.neighbours
-        )
-        questions = build_questions(
-            change,
-            _narrative(state),
-            hops_of(dossier),
-            found,
-            false_names(change, found, settings.false_names),
-        )
-        return {"questions": to_json(questions, tuple[Question, ...])}
-
-    async def _propose(self, state: CurateState) -> Update:
-        dossier, findings = _dossier(state), _findings(state)
-        if "narrative" in state and "questions" in state:
-            narrative = _narrative(state)
-            questions = from_json(tuple[Question, ...], state["questions"])
-            unit = build_unit(dossier.change, narrative, questions)
-        else:
-            unit = build_unit(withheld(dossier.change, findings), None, ())
-        proposal = Proposal(
-            unit=unit,
-            findings=findings,
-            evidence=dossier.evidence,
-            lineage=lineage_of(state["drafts"], dossier, _extraction(state)),
-            facts=_extraction(state).facts,
-        )
-        return {"proposal": to_json(proposal)}
+        return "questions" if exhausted or not findings_of(state) else "revise"
 
 
 @asynccontextmanager
@@ -295,22 +243,31 @@ async def checkpoint_store(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
         yield saver
 
 
+def stored_steps(path: Path, change_key: str) -> tuple[dict[str, Any], ...]:
+    """The steps that a run has finished so far, out of its checkpoint file; none when there is no
+    such run. Blocking, and safe beside a process that is at work on the file."""
+
+    async def read() -> tuple[dict[str, Any], ...]:
+        async with checkpoint_store(path) as saver:
+            found = await saver.aget_tuple({"configurable": {"thread_id": change_key}})
+            return tuple(found.checkpoint["channel_values"].get("steps", ())) if found else ()
+
+    return asyncio.run(read())
+
+
+async def _unasked(state: CurateState, error: NodeError) -> Command[str]:
+    """A model that takes too long to answer is not asked; the edit goes on."""
+    if not isinstance(error.error, NodeTimeoutError):
+        raise error.error
+    found = Probe(known=Known.UNASKED, reason=f"{type(error.error).__name__}: {error.error}")
+    return Command(update={"probe": to_json(found)}, goto="ground")
+
+
+def _after_ask(state: CurateState) -> str:
+    """What production says already needs no evidence and no draft."""
+    return "propose" if probe_of(state).known is Known.NEW else "ground"
+
+
 def _after_ground(state: CurateState) -> str:
     """A change with nothing to teach, or with labels that are no names, is never drafted."""
-    return "propose" if _findings(state) else "draft"
-
-
-def _dossier(state: CurateState) -> Dossier:
-    return from_json(Dossier, state.get("dossier", ""))
-
-
-def _narrative(state: CurateState) -> CausalNarrative:
-    return from_json(CausalNarrative, state.get("narrative", ""))
-
-
-def _extraction(state: CurateState) -> Extraction:
-    return Extraction.from_json(state.get("extraction", ""))
-
-
-def _findings(state: CurateState) -> tuple[Finding, ...]:
-    return tuple(from_json(Finding, text) for text in state.get("findings", []))
+    return "propose" if findings_of(state) else "draft"

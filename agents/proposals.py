@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from agents.evidence.extract import CandidateFact, Extraction, FactKind
 from agents.evidence.sources import Dossier
-from agents.verifying.verdict import Finding
-from knowledge.edits import EditUnit
+from agents.verifying.verdict import Finding, Verdict
+from knowledge.edits import EditUnit, Known
 from knowledge.facts import Entity, FactChange
 from knowledge.narrative import Evidence
 
@@ -30,9 +31,18 @@ class Proposal:
     unit: EditUnit
     findings: tuple[Finding, ...]
     evidence: tuple[Evidence, ...]
+    verdicts: tuple[Verdict, ...] = ()
+    """What the rules and the model say of the last draft; both are kept."""
     lineage: dict[str, str] = field(default_factory=dict)
     facts: tuple[CandidateFact, ...] = ()
     """What was read out of the evidence: a draft that a person edits is verified against it."""
+    steps: tuple[dict[str, Any], ...] = ()
+    """What went into each step of the graph and came out, in order."""
+
+    @property
+    def known(self) -> bool:
+        """True when production gives the new state already: nothing to review, nothing to teach."""
+        return self.unit.known is Known.NEW
 
     @property
     def clean(self) -> bool:
@@ -66,7 +76,10 @@ def withheld(change: FactChange, findings: Sequence[Finding]) -> FactChange:
 
 
 def lineage_of(
-    drafts: Sequence[Mapping[str, str]], dossier: Dossier, extraction: Extraction
+    drafts: Sequence[Mapping[str, str]],
+    dossier: Dossier,
+    extraction: Extraction,
+    verdicts: Sequence[Verdict] = (),
 ) -> dict[str, str]:
     """How the proposal came about; times are those of the snapshots."""
     cause = extraction.first(FactKind.CAUSE)
@@ -79,6 +92,9 @@ def lineage_of(
     }
     for number, usage in enumerate(drafts):
         lineage |= {f"draft_{number}_{key}": value for key, value in usage.items()}
+    for verdict in verdicts:
+        lineage[f"verdict_{verdict.source}"] = verdict.told()
+        lineage |= {f"verdict_{verdict.source}_{k}": v for k, v in verdict.usage.items()}
     if "fallback" in (drafts[-1] if drafts else {}):
         lineage["fallback"] = drafts[-1]["fallback"]
     return lineage

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from agents.evidence.sources import Dossier
-from knowledge.edits import EditKind, EditUnit
+from knowledge.edits import EditKind, EditUnit, Known
 from knowledge.facts import Entity, FactChange, Rank, SnakKind, Statement
 from knowledge.narrative import CausalNarrative
 from knowledge.questions import (
@@ -66,7 +66,7 @@ class NoNeighbours:
 
 def story_of_change(change: FactChange, narrative: CausalNarrative | None) -> Story:
     """The change as a story. Raises ValueError when there is no new object."""
-    return _bare_unit(change, narrative).story()
+    return build_unit(change, narrative, ()).story()
 
 
 def hops_of(dossier: Dossier) -> tuple[HopWithLegacy, ...]:
@@ -114,18 +114,22 @@ def build_questions(
     hops: Sequence[HopWithLegacy],
     neighbours: Sequence[Neighbour],
     others: Sequence[Entity],
+    *,
+    known: Known = Known.UNASKED,
 ) -> tuple[Question, ...]:
     """All questions of a unit, training first. No wording is in both uses.
 
     `others` are names for claims that are false. The first half of the neighbours anchors the
-    training, the rest checks locality: what was anchored would prove nothing.
+    training, the rest checks locality: what was anchored would prove nothing. A model that did not
+    know the old state has nothing to refute: it is not asked to choose between old and new.
     """
     story = story_of_change(change, narrative)
     half = len(neighbours) // 2
     made = training_questions(story, others)
     for neighbour in neighbours[:half]:
         made += _about_neighbour(neighbour, Use.TRAIN)
-    made += examination_questions(story, hops)
+    asked = examination_questions(story, hops)
+    made += [q for q in asked if known is not Known.NEITHER or not _refutes(q, change)]
     for neighbour in neighbours[half:]:
         made += _about_neighbour(neighbour, Use.EXAM)
     questions = tuple({(q.use, q.text): q for q in made}.values())
@@ -153,15 +157,29 @@ def unit_id(change: FactChange) -> str:
 
 
 def build_unit(
-    change: FactChange, narrative: CausalNarrative | None, questions: Sequence[Question]
+    change: FactChange,
+    narrative: CausalNarrative | None,
+    questions: Sequence[Question],
+    *,
+    known: Known = Known.UNASKED,
 ) -> EditUnit:
-    """The unit as it is reviewed and taught."""
-    return replace(_bare_unit(change, narrative), questions=tuple(questions))
+    """The unit as it is reviewed and taught. What the model never knew in the old state either is
+    a new fact to it."""
+    update = change.old is not None and known is not Known.NEITHER
+    return EditUnit(
+        id=unit_id(change),
+        change=change,
+        narrative=narrative,
+        questions=tuple(questions),
+        kind=EditKind.UPDATE if update else EditKind.NEW_FACT,
+        known=known,
+    )
 
 
-def _bare_unit(change: FactChange, narrative: CausalNarrative | None) -> EditUnit:
-    kind = EditKind.UPDATE if change.old else EditKind.NEW_FACT
-    return EditUnit(id=unit_id(change), change=change, narrative=narrative, questions=(), kind=kind)
+def _refutes(question: Question, change: FactChange) -> bool:
+    """Whether a question puts the old state forward against the new one."""
+    old = change.old.label if change.old else None
+    return question.kind is QuestionKind.CONFLICT or (old is not None and question.claimed == old)
 
 
 def _about_neighbour(neighbour: Neighbour, use: Use) -> list[Question]:
@@ -191,7 +209,7 @@ def with_cause(unit: EditUnit, cause: str | None) -> tuple[Question, ...]:
     """
     if unit.change.new is None:
         return unit.questions
-    story = replace(_bare_unit(unit.change, unit.narrative).story(), cause=cause)
+    story = replace(story_of_change(unit.change, unit.narrative), cause=cause)
     known = {e.label for e in (unit.change.old, unit.change.new) if e}
     claimed = {q.claimed for q in unit.questions if q.kind is QuestionKind.CHECK and q.claimed}
     others = tuple(Entity(id="", label=label) for label in sorted(claimed - known))

@@ -36,7 +36,7 @@ from daemon.preconditions import check_model
 DEFAULT_FILE = Path("almanac.toml")
 ENV_PREFIX = "ALMANAC_"
 CONFIG_VARIABLE = "ALMANAC_CONFIG"
-_SECRETS = frozenset({"database.url", "drafter.api_key", "judge.api_key"})
+_SECRETS = frozenset({"database.url", "drafter.api_key", "judge.api_key", "verifier.api_key"})
 """Settings whose value is never shown, not even a wrong one."""
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -93,6 +93,33 @@ class DrafterSettings(Section):
     endpoint: str | None = None
     model: str | None = None
     api_key: SecretStr | None = None
+    timeout_s: float = Field(default=60.0, gt=0)
+    price_in_usd: float = Field(default=0.0, ge=0)
+    """US dollars for a million tokens of input; for the ledger and the budget."""
+    price_out_usd: float = Field(default=0.0, ge=0)
+
+
+class VerifierSettings(Section):
+    """The model that judges narratives beside the rules; without one, the drafter's."""
+
+    endpoint: str | None = None
+    model: str | None = None
+    api_key: SecretStr | None = None
+    timeout_s: float = Field(default=60.0, gt=0)
+    price_in_usd: float = Field(default=0.0, ge=0)
+    price_out_usd: float = Field(default=0.0, ge=0)
+
+
+class CurateSettings(Section):
+    ask_first: bool = True
+    """Ask the version in production before drafting; what it knows already is dismissed."""
+    at_once: int = Field(default=4, ge=1)
+    """Changes drafted side by side."""
+    calls_per_day: int | None = Field(default=None, ge=0)
+    """Bound on paid model calls a day (UTC); beyond it the template drafts and nobody judges."""
+    usd_per_day: float | None = Field(default=None, ge=0)
+    references: int = Field(default=2, ge=0)
+    """Pages cited by the changed statements that are read as evidence, for each change."""
 
 
 class ReviewSettings(Section):
@@ -201,6 +228,8 @@ class Settings(BaseSettings):
     watch: WatchSettings = WatchSettings()
     model: ModelSettings = ModelSettings()
     drafter: DrafterSettings = DrafterSettings()
+    verifier: VerifierSettings = VerifierSettings()
+    curate: CurateSettings = CurateSettings()
     review: ReviewSettings = ReviewSettings()
     release: ReleaseSettings = ReleaseSettings()
     gate: GateSettings = GateSettings()

@@ -60,6 +60,7 @@ def check_urls(settings: Settings) -> None:
         "wikidata.sparql_url": wikidata.sparql_url,
         "wikidata.wikipedia_url": wikidata.wikipedia_url,
         "drafter.endpoint": settings.drafter.endpoint,
+        "verifier.endpoint": settings.verifier.endpoint,
     }
     for key, url in urls.items():
         if url is not None and not _is_url(url):
@@ -74,6 +75,9 @@ def check_drafter(settings: Settings) -> None:
             'drafter.kind is "llm", which needs drafter.endpoint (an OpenAI-compatible URL) and '
             "drafter.model"
         )
+    verifier = settings.verifier
+    if bool(verifier.endpoint) != bool(verifier.model):
+        raise ConfigError("verifier.endpoint and verifier.model go together; set both or neither")
 
 
 def check_properties(settings: Settings) -> None:

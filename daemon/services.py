@@ -19,6 +19,8 @@ from daemon.accounts import Accounts
 from daemon.clock import Clock, clock_of
 from daemon.config import Settings
 from daemon.errors import ConfigError
+from daemon.imports import Imports
+from daemon.redo import Drafts
 from daemon.registry import Blobs, Registry, Releases
 from daemon.review import policy
 from daemon.review.audit import Audit
@@ -154,6 +156,8 @@ class Services:
         self.sampling = Sampling(database, self.clock)
         self.audit = Audit(database)
         self.accounts = Accounts(database, self.clock, session_h=settings.web.session_h)
+        self.drafts = Drafts(database, self.clock, settings.home)
+        self.imports = Imports(database, self.clock)
         alias = settings.gateway.alias
         self.registry = Registry(database, Blobs(settings.blobs), self.clock, served=alias)
         self.releases = Releases(

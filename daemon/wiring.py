@@ -13,27 +13,33 @@ from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
 import openai
+from langgraph.cache.sqlite import SqliteCache
 
+from agents.curate import CurateSettings as CurateBounds
 from agents.curate import Curator, checkpoint_store
-from agents.drafting.chat import ChatSettings, JsonChat
 from agents.drafting.llm import LlmDrafter
 from agents.evidence.fetch import FetchLimits, GuardedFetcher
+from agents.evidence.pages import CitedPages
 from agents.evidence.sources import Extracts, FetchedEntities, WikimediaEvidence
-from agents.verifying.llm import EntailmentVerifier, RulesThenModel
+from agents.verifying.llm import EntailmentJudge
 from agents.watch import Watcher, WatchSettings
 from agents.wikidata.api import ActionApi
 from agents.wikidata.limiter import FileCoolDown, Limiter
 from agents.wikidata.quota import FileQuota
-from daemon.config import DrafterKind, Settings
-from daemon.errors import ConfigError
+from daemon.chats import chats
+from daemon.config import Settings
 from daemon.known_facts import KnownFacts, WorldNeighbours
+from daemon.production import GatewayProduction
+from daemon.redo import CURATE_FILE
 from daemon.services import Services
 from daemon.store.evidence import SqlEvidenceStore
+from daemon.store.spending import SqlAnswerLedger
 from knowledge.properties import WATCHED
 from knowledge.world import World
 
 REQUESTS_PER_MINUTE = 200
-CURATE_FILE = "curate.db"
+CACHE_FILE = "curate-cache.db"
+"""Drafts by content; may be deleted at any time."""
 COOL_DOWN_FILE = "cool-down.json"
 QUOTA_FOLDER = "requests"
 
@@ -68,18 +74,24 @@ async def agents(services: Services) -> AsyncIterator[Agents]:
                 batch=settings.wikidata.batch_items,
             ),
         )
-        chat = await _chat(settings, stack)
+        answers = SqlAnswerLedger(services.database, services.clock)
+        drafts, judges = await chats(settings, stack, answers)
         curator = Curator(
             evidence=WikimediaEvidence(
                 FetchedEntities(fetcher, settings.wikidata.api_url),
                 Extracts(fetcher, settings.wikidata.wikipedia_url, _pages(settings)),
                 clock=services.clock.now,
+                pages=_cited_pages(settings, fetcher),
             ),
             store=SqlEvidenceStore(services.database),
             checkpointer=saver,
-            drafter=LlmDrafter(chat) if chat else None,
-            verifier=RulesThenModel(EntailmentVerifier(chat)) if chat else None,
+            drafter=LlmDrafter(drafts) if drafts else None,
+            judge=EntailmentJudge(judges) if judges else None,
             neighbours=WorldNeighbours(KnownFacts(World.load())),
+            production=await _production(settings, stack),
+            cache=SqliteCache(path=str(settings.home / CACHE_FILE)) if drafts else None,
+            clock=services.clock.now,
+            settings=CurateBounds(max_concurrent=settings.curate.at_once),
         )
         yield Agents(api=api, watcher=watcher, curator=curator)
 
@@ -118,22 +130,28 @@ def _fetcher(settings: Settings) -> GuardedFetcher:
     return GuardedFetcher(user_agent(settings), limits=limits)
 
 
+def _cited_pages(settings: Settings, fetcher: GuardedFetcher) -> CitedPages | None:
+    """None where it is switched off, and beside a local Wikidata: its references are of the real
+    world, which is not to be asked then."""
+    if not settings.curate.references or settings.wikidata.is_loopback:
+        return None
+    return CitedPages(fetcher, at_most=settings.curate.references, agent="almanac")
+
+
 def _pages(settings: Settings) -> str:
     """Where articles of the configured Wikipedia are read, up to the title."""
     parts = urlsplit(settings.wikidata.wikipedia_url)
     return f"{parts.scheme}://{parts.netloc}/wiki/"
 
 
-async def _chat(settings: Settings, stack: AsyncExitStack) -> JsonChat | None:
-    drafter = settings.drafter
-    if drafter.kind is DrafterKind.TEMPLATE:
+async def _production(settings: Settings, stack: AsyncExitStack) -> GatewayProduction | None:
+    """The gateway of these settings, to ask what is known; None where nobody asks."""
+    gateway = settings.gateway
+    if not settings.curate.ask_first or not gateway.enabled or gateway.port == 0:
         return None
-    if not drafter.endpoint or not drafter.model:
-        raise ConfigError(
-            'drafter.kind is "llm", which needs drafter.endpoint (an OpenAI-compatible URL) and '
-            "drafter.model"
-        )
-    key = drafter.api_key.get_secret_value() if drafter.api_key else "none"
-    client = openai.AsyncOpenAI(base_url=drafter.endpoint, api_key=key)
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(gateway.host, gateway.host)
+    client = openai.AsyncOpenAI(
+        base_url=f"http://{host}:{gateway.port}/v1", api_key="none", max_retries=0, timeout=30.0
+    )
     await stack.enter_async_context(client)
-    return JsonChat(client, ChatSettings(model=drafter.model))
+    return GatewayProduction(client, gateway.alias)

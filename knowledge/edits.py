@@ -22,6 +22,18 @@ class EditKind(StrEnum):
     RETRACTION = "retraction"
 
 
+class Known(StrEnum):
+    """What the version in production said of the fact before the edit was drafted."""
+
+    NEW = "new"
+    """The new state, in every wording: there is nothing to teach."""
+    OLD = "old"
+    """The old state, at least once."""
+    NEITHER = "neither"
+    """Not even the old state: the edit is a new fact to it."""
+    UNASKED = "unasked"
+
+
 class ConflictError(ValueError):
     """Two edits of one batch say different things about the same fact."""
 
@@ -40,6 +52,11 @@ class EditUnit:
     kind: EditKind = EditKind.UPDATE
     supersedes: str | None = None
     """Id of the earlier unit of the same fact, whose replay and retention stop."""
+    known: Known = Known.UNASKED
+    """What the model knew of the fact before; refutation is asked about where it knew the old."""
+    synthetic: bool = False
+    """True for made-up facts of research data: never reviewed, never served under an alias that
+    users ask."""
 
     @property
     def slot(self) -> str:

@@ -44,6 +44,10 @@ class Rewrite(_Shape):
     subject: str
     question: str = ""
     article: str | None = None
+    synthetic: bool = False
+    """Our mark, in no file of the reference: the fact and its article are made up."""
+    lineage: dict[str, Any] = Field(default_factory=dict)
+    """Ours too: how the article came about."""
 
 
 class Hop(_Shape):
@@ -114,22 +118,26 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
 def changes_of(record: Record) -> tuple[FactChange, ...]:
     """The edits of a record as changes, dates and statements unknown. Subjects have ids only where
     `orig.edit_triples` gives them; edits of properties outside the catalogue are left out."""
-    found: list[FactChange] = []
+    return tuple(change for change, _ in edits_of(record))
+
+
+def edits_of(record: Record) -> tuple[tuple[FactChange, Rewrite], ...]:
+    """As `changes_of`, each with the rewrite that it was made of."""
+    found: list[tuple[FactChange, Rewrite]] = []
     for place, rewrite in enumerate(record.requested_rewrite):
         triples = record.orig.edit_triples
         subject_id = triples[place][0] if place < len(triples) else ""
         if rewrite.relation_id not in CATALOGUE or not subject_id:
             continue
-        found.append(
-            FactChange(
-                subject=Entity(id=subject_id, label=rewrite.subject),
-                property=rewrite.relation_id,
-                old=Entity(id=rewrite.target_true.id, label=rewrite.target_true.str),
-                new=Entity(id=rewrite.target_new.id, label=rewrite.target_new.str),
-                kind=ChangeKind.SUCCESSION,
-                reason=f"MQuAKE case {record.case_id}",
-            )
+        change = FactChange(
+            subject=Entity(id=subject_id, label=rewrite.subject),
+            property=rewrite.relation_id,
+            old=Entity(id=rewrite.target_true.id, label=rewrite.target_true.str),
+            new=Entity(id=rewrite.target_new.id, label=rewrite.target_new.str),
+            kind=ChangeKind.SUCCESSION,
+            reason=f"MQuAKE case {record.case_id}",
         )
+        found.append((change, rewrite))
     return tuple(found)
 
 
@@ -188,6 +196,9 @@ def _rewrite(unit: EditUnit, subject: Entity, old: Entity, new: Entity) -> Rewri
     }
     if unit.narrative:
         values["article"] = unit.narrative.prose
+        values["lineage"] = {**unit.narrative.lineage, "drafter": unit.narrative.drafter}
+    if unit.synthetic:
+        values["synthetic"] = True
     return Rewrite(**values)
 
 

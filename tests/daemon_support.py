@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from agents.curate import Proposal
 from agents.ledger import Base, Candidate, CandidateState, ItemOutcome
+from agents.proposals import Proposal
 from agents.verifying.verdict import Finding
 from daemon.controllers.curate import CurateController
 from daemon.registry import Blobs, Registry
@@ -181,7 +181,7 @@ class FakeProposer:
         self.asked: list[str] = []
         self.forgotten: list[str] = []
 
-    async def propose(self, fact: FactChange) -> Proposal:
+    async def propose(self, fact: FactChange, *, version: int = 0) -> Proposal:
         self.asked.append(str(fact.key))
         if self.error is not None:
             raise self.error

@@ -1,7 +1,8 @@
 """One question to an OpenAI-compatible endpoint, answered in JSON of a given shape.
 
 Owns structured output with its fallback for servers that have none, the bounded retries, and what
-an endpoint's failure means. Does not own prompts, or what is done with an answer.
+an endpoint's failure means. An answer that was kept is never asked for again (`answers`). Does not
+own prompts, or what is done with an answer.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from typing import Any, Generic, TypeVar
 import openai
 from pydantic import BaseModel, ValidationError
 
+from agents.drafting.answers import AnswerLedger, AnswersInMemory, Budget, Reply
 from agents.errors import Permanent, Retryable
 from agents.prompts import Prompt
+from knowledge.narrative import digest_of
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+_MAX_PAUSE_S = 60.0
 
 
 class EndpointDown(Retryable):
@@ -45,7 +50,8 @@ class ChatSettings:
     attempts: int = 3
     timeout_s: float = 60.0
     pause_s: float = 0.5
-    """First pause between attempts; doubles each time."""
+    """First pause between attempts; doubles each time. A server's `Retry-After` is kept to."""
+    max_concurrent: int = 4
     structured: bool = True
     price_in_usd: float = 0.0
     price_out_usd: float = 0.0
@@ -53,17 +59,29 @@ class ChatSettings:
 
 @dataclass(slots=True)
 class Usage:
-    """What the calls of one answer took, in tokens, dollars and seconds."""
+    """What one answer took, in calls, tokens, dollars and seconds; `recalled` counts the answers
+    that had been kept, which cost nothing again."""
 
     calls: int = 0
+    recalled: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float = 0.0
     wall_s: float = 0.0
 
+    def add(self, other: Usage) -> None:
+        """Sum up, for answers asked side by side: the longest one counts as the time."""
+        self.calls += other.calls
+        self.recalled += other.recalled
+        self.tokens_in += other.tokens_in
+        self.tokens_out += other.tokens_out
+        self.cost_usd += other.cost_usd
+        self.wall_s = max(self.wall_s, other.wall_s)
+
     def texts(self) -> dict[str, str]:
         return {
             "calls": str(self.calls),
+            "recalled": str(self.recalled),
             "tokens_in": str(self.tokens_in),
             "tokens_out": str(self.tokens_out),
             "cost_usd": f"{self.cost_usd:.6f}",
@@ -85,10 +103,15 @@ class JsonChat:
         client: openai.AsyncOpenAI,
         settings: ChatSettings,
         *,
+        answers: AnswerLedger | None = None,
+        budget: Budget | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client.with_options(max_retries=0, timeout=settings.timeout_s)
         self.settings = settings
+        self._answers = answers or AnswersInMemory()
+        self._budget = budget or Budget(self._answers)
+        self._slots = asyncio.Semaphore(settings.max_concurrent)
         self._sleep = sleep
         self._structured = settings.structured
 
@@ -97,17 +120,48 @@ class JsonChat:
         """Host of the endpoint, without credentials or path."""
         return self._client.base_url.host
 
+    @property
+    def name(self) -> str:
+        """The model as lineage and findings name it."""
+        return f"llm/{self.settings.model}"
+
+    def parameters(self) -> dict[str, str]:
+        """How this model is asked, for the lineage."""
+        asked = self.settings
+        return {
+            "model": asked.model,
+            "endpoint": self.endpoint,
+            "temperature": f"{asked.temperature:g}",
+            "max_tokens": str(asked.max_tokens),
+            "seed": str(asked.seed),
+        }
+
     async def ask(
-        self, prompt: Prompt, data: Mapping[str, Any], shape: type[AnswerT]
+        self, prompt: Prompt, data: Mapping[str, Any], shape: type[AnswerT], *, version: int = 0
     ) -> Answer[AnswerT]:
-        """Ask, with bounded retries. Raises EndpointDown, EndpointRefused or AnswerUnusable."""
+        """Ask, with bounded retries. Another `version` is another question of the same words: its
+        answer is asked for anew. Raises EndpointDown, EndpointRefused, AnswerUnusable, BudgetSpent.
+        """
         usage, started = Usage(), time.monotonic()
         last: Exception = AnswerUnusable("the model was never asked")
+        pause_s = self.settings.pause_s
         for attempt in range(self.settings.attempts):
             if attempt:
-                await self._sleep(self.settings.pause_s * 2 ** (attempt - 1))
+                least = getattr(last, "retry_after_s", None) or 0.0
+                await self._sleep(min(max(pause_s * 2 ** (attempt - 1), least), _MAX_PAUSE_S))
+            request = self._digest(prompt, data, shape, version, attempt)
             try:
-                value = await self._once(prompt, data, shape, usage)
+                reply = await self._answers.recall(self._ledger_name, request)
+                if reply is not None:
+                    usage.recalled += 1
+                else:
+                    reply = await self._once(prompt, data, shape, version + attempt)
+                    await self._answers.keep(self._ledger_name, request, reply)
+                    usage.calls += 1
+                    usage.tokens_in += reply.tokens_in
+                    usage.tokens_out += reply.tokens_out
+                    usage.cost_usd += reply.cost_usd
+                value = _read(reply, shape)
             except (EndpointDown, AnswerUnusable) as error:
                 last = error
                 continue
@@ -115,14 +169,37 @@ class JsonChat:
             return Answer(value, usage)
         raise last
 
+    @property
+    def _ledger_name(self) -> str:
+        return f"{self._client.base_url.netloc.decode()}/{self.settings.model}"
+
+    def _digest(
+        self,
+        prompt: Prompt,
+        data: Mapping[str, Any],
+        shape: type[BaseModel],
+        version: int,
+        attempt: int,
+    ) -> str:
+        """Identity of one question: all that the answer may depend on."""
+        return digest_of(
+            {
+                **self.parameters(),
+                "prompt": prompt.digest,
+                "data": data,
+                "shape": _schema(shape),
+                "version": version,
+                "attempt": attempt,
+            }
+        )
+
     async def _once(
-        self, prompt: Prompt, data: Mapping[str, Any], shape: type[AnswerT], usage: Usage
-    ) -> AnswerT:
+        self, prompt: Prompt, data: Mapping[str, Any], shape: type[BaseModel], draw: int
+    ) -> Reply:
         try:
-            async with asyncio.timeout(
-                self.settings.timeout_s
-            ):  # a trickle of bytes never times out
-                reply = await self._create(prompt, data, shape)
+            async with self._slots, self._budget.call(), asyncio.timeout(self.settings.timeout_s):
+                # a trickle of bytes never times out by itself
+                answer = await self._create(prompt, data, shape, draw)
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
             if not self._structured:
                 raise EndpointRefused(
@@ -141,16 +218,21 @@ class JsonChat:
             openai.RateLimitError,
             openai.InternalServerError,
         ) as error:
-            raise EndpointDown(f"{self.endpoint} is not answering: {_short(error)}") from error
+            raise EndpointDown(
+                f"{self.endpoint} is not answering: {_short(error)}",
+                retry_after_s=_retry_after(error),
+            ) from error
         except openai.APIStatusError as error:
             raise EndpointRefused(
                 f"{self.endpoint} refuses ({error.status_code}); check key and model name"
             ) from error
         except (openai.APIError, ValueError) as error:
             raise AnswerUnusable(f"{self.endpoint} answered with a broken body") from error
-        return self._read(reply, shape, usage)
+        return self._reply(answer)
 
-    async def _create(self, prompt: Prompt, data: Mapping[str, Any], shape: type[BaseModel]) -> Any:
+    async def _create(
+        self, prompt: Prompt, data: Mapping[str, Any], shape: type[BaseModel], draw: int
+    ) -> Any:
         more: dict[str, Any] = {}
         if self._structured:
             schema = {"name": shape.__name__, "schema": _schema(shape), "strict": True}
@@ -164,31 +246,38 @@ class JsonChat:
             ],
             temperature=settings.temperature,
             max_tokens=settings.max_tokens,
-            seed=settings.seed,
+            seed=settings.seed + draw,
             **more,
         )
 
-    def _read(self, reply: Any, shape: type[AnswerT], usage: Usage) -> AnswerT:
-        usage.calls += 1
-        if counts := getattr(reply, "usage", None):
-            settings = self.settings
-            usage.tokens_in += counts.prompt_tokens or 0
-            usage.tokens_out += counts.completion_tokens or 0
-            usage.cost_usd = (
-                usage.tokens_in * settings.price_in_usd + usage.tokens_out * settings.price_out_usd
-            ) / 1e6
-        choices = getattr(reply, "choices", None)
+    def _reply(self, answer: Any) -> Reply:
+        """What is kept of an answer. Raises AnswerUnusable when it has no choice at all."""
+        choices = getattr(answer, "choices", None)
         if not choices:
             raise AnswerUnusable("the model gave no choice")
-        choice = choices[0]
-        if choice.finish_reason == "length":
-            raise AnswerUnusable("the model's answer was cut off")
-        if getattr(choice.message, "refusal", None) or not choice.message.content:
-            raise AnswerUnusable("the model refused or answered nothing")
-        try:
-            return shape.model_validate(_object_in(choice.message.content))
-        except (ValueError, ValidationError) as error:
-            raise AnswerUnusable("the model's answer is not the JSON that was asked for") from error
+        message, counts = choices[0].message, getattr(answer, "usage", None)
+        tokens_in = (counts.prompt_tokens or 0) if counts else 0
+        tokens_out = (counts.completion_tokens or 0) if counts else 0
+        settings = self.settings
+        return Reply(
+            content=None if getattr(message, "refusal", None) else message.content,
+            finish=choices[0].finish_reason or "",
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost_usd=(tokens_in * settings.price_in_usd + tokens_out * settings.price_out_usd)
+            / 1e6,
+        )
+
+
+def _read(reply: Reply, shape: type[AnswerT]) -> AnswerT:
+    if reply.finish == "length":
+        raise AnswerUnusable("the model's answer was cut off")
+    if not reply.content:
+        raise AnswerUnusable("the model refused or answered nothing")
+    try:
+        return shape.model_validate(_object_in(reply.content))
+    except (ValueError, ValidationError) as error:
+        raise AnswerUnusable("the model's answer is not the JSON that was asked for") from error
 
 
 def _object_in(text: str) -> Any:
@@ -210,3 +299,9 @@ def _schema(shape: type[BaseModel]) -> dict[str, Any]:
 def _short(error: openai.APIError) -> str:
     status = getattr(error, "status_code", None)
     return str(status) if status else type(error).__name__
+
+
+def _retry_after(error: openai.APIError) -> float | None:
+    response = getattr(error, "response", None)
+    value = response.headers.get("retry-after", "") if response is not None else ""
+    return float(value) if value.isdigit() else None

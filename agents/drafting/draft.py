@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agents.evidence.extract import Extraction, FactKind
+from agents.evidence.extract import CandidateFact, Extraction, FactKind
+from knowledge.edits import Known
 from knowledge.facts import FactChange
 from knowledge.narrative import CausalNarrative, Claim, ClaimKind
 from knowledge.rendering import Story
@@ -31,6 +32,14 @@ class DraftRequest:
     extraction: Extraction
     findings: tuple[str, ...] = ()
     attempt: int = 0
+    version: int = 0
+    """Grows when a person asks for another draft of the same change."""
+    known: Known = Known.UNASKED
+    """A fact whose old state the model never knew is told beginning with the new one."""
+
+    @property
+    def facts(self) -> tuple[CandidateFact, ...]:
+        return self.extraction.facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +52,11 @@ class Draft:
 
 class Drafter(Protocol):
     """Writes a narrative. Same request, same answer, unless a model stands behind it."""
+
+    @property
+    def identity(self) -> str:
+        """What an answer depends on beside the request: name, model, prompt, parameters."""
+        ...
 
     async def draft(self, request: DraftRequest) -> Draft:
         """Raises Retryable when its endpoint does not answer, Permanent for unusable answers."""

@@ -12,10 +12,13 @@ from agents.drafting.chat import JsonChat
 from agents.drafting.draft import Draft, DraftRequest, narrative_of, story_of
 from agents.drafting.template import NO_LEGACY
 from agents.prompts import prompt
+from knowledge.edits import Known
 from knowledge.facts import Date
+from knowledge.narrative import digest_of
 from knowledge.rendering import CAUSE_UNKNOWN
 
 ORDER = "LCTN"
+NEW_FACT_ORDER = "NLCT"
 
 
 class DraftAnswer(BaseModel):
@@ -35,10 +38,19 @@ class LlmDrafter:
     def __init__(self, chat: JsonChat) -> None:
         self._chat = chat
 
+    @property
+    def identity(self) -> str:
+        return digest_of([prompt("draft").digest, self._chat.parameters()])
+
     async def draft(self, request: DraftRequest) -> Draft:
         """Raises EndpointDown (Retryable), EndpointRefused or AnswerUnusable (Permanent)."""
         text = prompt("draft")
-        answer = await self._chat.ask(text, typed_values(request), DraftAnswer)
+        answer = await self._chat.ask(
+            text,
+            typed_values(request),
+            DraftAnswer,
+            version=100 * request.version + request.attempt,
+        )
         said = answer.value
         sentences = {
             "L": said.legacy if request.change.old else NO_LEGACY,
@@ -46,15 +58,15 @@ class LlmDrafter:
             "T": said.transition,
             "N": said.new,
         }
-        model = self._chat.settings.model
         narrative = narrative_of(
             request,
             {k: " ".join(v.split()) for k, v in sentences.items()},
-            ORDER,
-            drafter=f"llm/{model}",
-            lineage={"prompt": text.digest, "model": model, "endpoint": self._chat.endpoint},
+            NEW_FACT_ORDER if request.known is Known.NEITHER else ORDER,
+            drafter=self._chat.name,
+            lineage={"prompt": text.digest, **self._chat.parameters()},
         )
-        usage = {"drafter": f"llm/{model}", "endpoint": self._chat.endpoint, **answer.usage.texts()}
+        usage = {"drafter": self._chat.name, "prompt": text.digest, **answer.usage.texts()}
+        usage |= self._chat.parameters()
         return Draft(narrative=narrative, usage=usage)
 
 
@@ -70,6 +82,7 @@ def typed_values(request: DraftRequest) -> dict[str, object]:
         "new_started": _text(story.since),
         "cause": story.cause,
         "if_cause_is_null": CAUSE_UNKNOWN,
+        "reader_knew_old": request.known is not Known.NEITHER,
         "findings": list(request.findings),
     }
 

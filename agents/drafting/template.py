@@ -10,6 +10,7 @@ import hashlib
 import random
 
 from agents.drafting.draft import Draft, DraftRequest, narrative_of, story_of
+from knowledge.edits import Known
 from knowledge.narrative import CausalNarrative
 from knowledge.rendering import CAUSE_UNKNOWN, ORDERS, Story, capital, claim_sentences, on
 
@@ -22,6 +23,10 @@ NO_LEGACY = "No earlier state is stated."
 class TemplateDrafter:
     """`Drafter` without a model: same change, same evidence, same attempt, same bytes."""
 
+    @property
+    def identity(self) -> str:
+        return NAME
+
     async def draft(self, request: DraftRequest) -> Draft:
         return Draft(narrative=write(request), usage={"drafter": NAME})
 
@@ -29,12 +34,15 @@ class TemplateDrafter:
 def write(request: DraftRequest) -> CausalNarrative:
     """The narrative of a request; pure."""
     story = story_of(request)
-    seed = hashlib.sha256(f"{request.change.key}/{request.attempt}".encode()).digest()
+    place = f"{request.change.key}/{request.attempt}"
+    place += f"/{request.version}" if request.version else ""
+    seed = hashlib.sha256(place.encode()).digest()
     rng = random.Random(int.from_bytes(seed[:8], "big"))
     sentences = claim_sentences(story, rng)
     if story.previous is None:
         sentences = _beginning(story, sentences["N"])
-    return narrative_of(request, sentences, rng.choice(ORDERS), drafter=NAME, lineage={})
+    orders = [o for o in ORDERS if o[0] == "N"] if request.known is Known.NEITHER else ORDERS
+    return narrative_of(request, sentences, rng.choice(orders), drafter=NAME, lineage={})
 
 
 def _beginning(story: Story, new: str) -> dict[str, str]:

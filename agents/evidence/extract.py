@@ -233,7 +233,7 @@ def _told_cause(dossier: Dossier) -> CandidateFact | None:
     leaver = name_forms(leaves.names)
     best: tuple[int, int, int, CandidateFact] | None = None
     for place, evidence in enumerate(dossier.evidence):
-        if not evidence.source.startswith("wikipedia:"):
+        if not evidence.source.startswith(("wikipedia:", "reference:")):
             continue
         found = stated_causes(
             evidence.text,
@@ -257,5 +257,7 @@ def _told_cause(dossier: Dossier) -> CandidateFact | None:
 
 
 def _is_page_of(evidence: Evidence, entity: Entity) -> bool:
+    if not evidence.source.startswith("wikipedia:"):
+        return False
     title = evidence.source.partition(":")[2].partition(" (")[0]
     return title in entity.names or evidence.text.startswith(entity.label)

@@ -32,7 +32,8 @@ _LINKS = re.compile(
 )
 _INSTRUCTIONS = re.compile(
     r"\b(?:ignore|disregard|forget|override|bypass|overrule)\b.{0,40}"
-    r"\b(?:previous|prior|above|earlier|all|any|your|these|instructions?|rules?|prompts?|guidelines?)\b"
+    r"\b(?:previous|prior|above|earlier|all|any|your|these|instructions?|rules?|prompts?|guidelines?"
+    r"|verifiers?|filters?|safeguards?)\b"
     r"|\b(?:system|developer|hidden|secret)\s+(?:prompt|message|instruction)"
     r"|\b(?:new|updated|following|important|these)\s+instructions?\b"
     r"|\binstructions?\s*:|\bas an ai\b|\blanguage model\b|\bjailbreak|\bdo anything now\b"
@@ -44,7 +45,7 @@ _INSTRUCTIONS = re.compile(
     r"|\b(?:approve|accept|reject|mark|flag|skip|merge|publish|promote) (?:this|the|all|every|it)\b"
     r"|\b(?:call|use|invoke|run|execute|fetch|open|visit|download|click|browse|curl)\b\s+"
     r"(?:the |this |a |on |to )?"
-    r"(?:tool|function|command|code|script|link|url|page|following|site|here)\b"
+    r"(?:tool|function|command|code|script|link|url|page|file|following|site|here)\b"
     r"|\b(?:reveal|leak|send|exfiltrate|email|post)\b.{0,30}\b(?:key|password|token|secret|prompt|data)s?\b"
     r"|\b(?:note|message|attention|reminder|notice) (?:to|for) (?:the )?"
     r"(?:ai|assistant|model|editor|reviewer|verifier|curator|llm|bot|reader)s?\b"
@@ -57,6 +58,13 @@ _INSTRUCTIONS = re.compile(
 _ENCODED = re.compile(
     r"\b[A-Za-z0-9+/]{40,}={0,2}\b|(?:\\u[0-9a-f]{4}){2,}|(?:%[0-9a-f]{2}){3,}|&#x?\w+;", re.I
 )
+_COMMANDING = re.compile(
+    r"^\W*(?:please )?(?:ignore|disregard|override|bypass|obey|execute|download|print|output"
+    r"|approve|accept|verify|reveal|pretend|repeat|skip) "
+    r"(?:the|this|that|these|all|any|every\w*|your|an?|nothing|only)\b",
+    re.IGNORECASE,
+)
+"""How a command begins; the title of a work may begin so too, and then a person looks at it."""
 _LABEL_SHAPE = re.compile(r"[<>{}\[\]|\\`^~=*_#\n\t]|[!?;:]\s|\.\s+[A-Z][a-z]+\s+[a-z]+\s+[a-z]+")
 
 
@@ -104,6 +112,10 @@ def label_objections(label: str) -> list[str]:
         found.append("no text at all")
     if len(label) > MAX_LABEL_CHARS or len(label.split()) > 16:
         found.append("more text than a name has")
+    if re.fullmatch(r"[QPL]\d+", label):
+        found.append("an id instead of a name")
+    if "an instruction" not in found and _COMMANDING.search(_folded(label)):
+        found.append("an instruction")
     if _LABEL_SHAPE.search(_folded(label)):
         found.append("punctuation that no name has")
     return found

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 from agents.errors import Retryable
 from agents.evidence.fetch import GuardedFetcher, PageMissing
 from agents.evidence.hygiene import clean, label_objections
-from agents.evidence.statements import linked_items, snapshot
+from agents.evidence.pages import CitedPages
+from agents.evidence.statements import WITHHELD, linked_items, snapshot
 from agents.wikidata.entity import EntityDoc, parse_entity
 from knowledge.facts import Entity, FactChange, Statement
 from knowledge.narrative import Evidence
@@ -65,6 +66,8 @@ class Dossier:
     evidence: tuple[Evidence, ...]
     statements: tuple[Statement, ...] = ()
     entities: tuple[Entity, ...] = ()
+    not_fetched: tuple[str, ...] = ()
+    """Reference pages that could not be read, each with the reason."""
 
     @property
     def names(self) -> dict[str, str]:
@@ -197,7 +200,10 @@ class WikimediaEvidence:
         site: str = "enwiki",
         item_url: str = "https://www.wikidata.org/wiki/",
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        pages: CitedPages | None = None,
     ) -> None:
+        """Without `pages` no page that a statement cites is read."""
+        self._pages = pages
         self._entities = entities
         self._extracts = extracts
         self._site = site
@@ -222,6 +228,8 @@ class WikimediaEvidence:
             for item, found in statements.items()
         ]
         evidence += await self._articles(raw, asked, now)
+        pages, not_fetched = await self._cited(change, statements)
+        evidence += pages
         by_id = {e.id: e for e in entities}
         return Dossier(
             change=replace(
@@ -234,7 +242,18 @@ class WikimediaEvidence:
             evidence=tuple({e.id: e for e in evidence}.values()),
             statements=tuple(s for found in statements.values() for s in found),
             entities=tuple(entities),
+            not_fetched=tuple(not_fetched),
         )
+
+    async def _cited(
+        self, change: FactChange, statements: Mapping[str, tuple[Statement, ...]]
+    ) -> tuple[list[Evidence], list[str]]:
+        """The pages that the new and the old statement cite, the new one's first."""
+        if self._pages is None:
+            return [], []
+        own = {s.id: s for s in statements.get(change.subject.id, ())}
+        telling = [own.get(i or "") for i in (change.new_statement, change.old_statement)]
+        return await self._pages.read([s for s in telling if s], self._clock())
 
     async def _named(
         self,
@@ -273,7 +292,7 @@ class WikimediaEvidence:
         titles = [title for item in asked if (title := _sitelink(raw.get(item), self._site))]
         found = await asyncio.gather(*(extracts.of(title) for title in titles))
         return [
-            Evidence(source=f"wikipedia:{clean(t)}", url=page[0], retrieved_at=now, text=page[1])
+            Evidence(source=_article(t), url=page[0], retrieved_at=now, text=page[1])
             for t, page in zip(titles, found, strict=True)
             if page
         ]
@@ -312,6 +331,11 @@ def _sitelink(document: Mapping[str, Any] | None, site: str) -> str | None:
     link = links.get(site) if isinstance(links, Mapping) else None
     title = link.get("title") if isinstance(link, Mapping) else None
     return title if isinstance(title, str) and 0 < len(title) < 300 else None
+
+
+def _article(title: str) -> str:
+    """The name of an article as a source; a title that is no name is withheld."""
+    return f"wikipedia:{WITHHELD if label_objections(title) else clean(title)}"
 
 
 def _code(answer: Any) -> str:

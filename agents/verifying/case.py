@@ -57,6 +57,8 @@ class Case:
             for form in name_forms([label]):
                 short.setdefault(form, set()).add(mark)
         forms = {f: next(iter(m)) for f, m in short.items() if len(m) == 1} | dict(self.holders)
+        # A label that begins in lower case (`prime minister of X`) begins a sentence in upper case.
+        forms |= {rendering.capital(label): mark for label, mark in self.holders}
         return sorted(forms.items(), key=lambda kv: (-len(kv[0]), kv[0]))
 
     def quoted(self, claim: Claim) -> str:
@@ -84,6 +86,20 @@ class Case:
 
 
 Rule = Callable[[Case], Iterator[Finding]]
+
+
+@lru_cache(maxsize=128)
+def other_roles(property_id: str) -> re.Pattern[str]:
+    """Finds the roles of all other properties, where they are no part of this one's role."""
+    own = _title(property_id)
+    titles = {title for other in CATALOGUE if (title := _title(other)) not in own}
+    found = sorted(titles - {"holder", "office"}, key=lambda t: (-len(t), t))
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, found))})\b", re.IGNORECASE)
+
+
+def _title(property_id: str) -> str:
+    """`head of state` out of `the head of state of {s}`."""
+    return CATALOGUE[property_id].wording.role.partition("{s}")[0].strip().removeprefix("the ")[:-3]
 
 
 def finding(rule: str, place: str, message: str) -> Finding:

@@ -1,7 +1,7 @@
 """A model's judgement, claim by claim: do the quotes entail what the claim says?
 
-Owns the second half of verification. It runs only on what the rules let pass, and it can only
-object: no model makes a finding of the rules go away.
+Owns the second half of verification. It can only object: no model makes a finding of the rules go
+away, and where the two differ a person reads both.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ import asyncio
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.drafting.chat import JsonChat
-from agents.evidence.extract import Extraction
+from agents.drafting.chat import Answer, JsonChat, Usage
 from agents.evidence.hygiene import objections
-from agents.evidence.sources import Dossier
 from agents.prompts import prompt
-from agents.verifying.rules import check
-from agents.verifying.verdict import Finding, Verifier
+from agents.verifying.verdict import Finding, Verdict
 from knowledge.narrative import CausalNarrative, Claim
 
 
@@ -29,45 +26,45 @@ class Entailment(BaseModel):
     reason: str = Field(default="", max_length=2_000)
 
 
-class EntailmentVerifier:
-    """`Verifier` by a model, one call a claim."""
+class EntailmentJudge:
+    """`Judge` by a model, one call a claim."""
 
     def __init__(self, chat: JsonChat) -> None:
         self._chat = chat
 
-    async def verify(
-        self, narrative: CausalNarrative, dossier: Dossier, extraction: Extraction
-    ) -> tuple[Finding, ...]:
-        """Raises EndpointDown, EndpointRefused or AnswerUnusable when a claim got no verdict."""
+    @property
+    def name(self) -> str:
+        return self._chat.name
+
+    async def judge(self, narrative: CausalNarrative, *, version: int) -> Verdict:
+        """Raises EndpointDown, EndpointRefused, AnswerUnusable or BudgetSpent."""
         claims = [c for c in narrative.claims if c.spans]
-        answers = await asyncio.gather(*(self._judge(claim) for claim in claims))
-        return tuple(
-            Finding(
-                rule="entailment",
-                claim=claim.kind.value,
-                message=_told(answer.reason),
-                source=f"llm/{self._chat.settings.model}",
-            )
-            for claim, answer in zip(claims, answers, strict=True)
-            if not answer.supported
+        answers = await asyncio.gather(*(self._judge(claim, version) for claim in claims))
+        usage = Usage()
+        for answer in answers:
+            usage.add(answer.usage)
+        return Verdict(
+            source=self.name,
+            findings=tuple(
+                Finding(
+                    rule="entailment",
+                    claim=claim.kind.value,
+                    message=_told(answer.value.reason),
+                    source=self.name,
+                )
+                for claim, answer in zip(claims, answers, strict=True)
+                if not answer.value.supported
+            ),
+            usage={
+                "prompt": prompt("entail").digest,
+                **self._chat.parameters(),
+                **usage.texts(),
+            },
         )
 
-    async def _judge(self, claim: Claim) -> Entailment:
+    async def _judge(self, claim: Claim, version: int) -> Answer[Entailment]:
         data = {"claim": claim.text, "quotes": [span.text for span in claim.spans]}
-        return (await self._chat.ask(prompt("entail"), data, Entailment)).value
-
-
-class RulesThenModel:
-    """`Verifier` with both: the model is asked about what the rules let pass."""
-
-    def __init__(self, model: Verifier) -> None:
-        self._model = model
-
-    async def verify(
-        self, narrative: CausalNarrative, dossier: Dossier, extraction: Extraction
-    ) -> tuple[Finding, ...]:
-        found = check(narrative, dossier, extraction)
-        return found or await self._model.verify(narrative, dossier, extraction)
+        return await self._chat.ask(prompt("entail"), data, Entailment, version=version)
 
 
 def _told(reason: str) -> str:

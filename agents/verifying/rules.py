@@ -27,6 +27,7 @@ from agents.verifying.telling import (
     direction_right,
     new_is_present,
     old_is_past,
+    role_right,
 )
 from agents.verifying.verdict import Finding
 from knowledge.narrative import CausalNarrative, ClaimKind
@@ -44,15 +45,6 @@ def check(
     if found := tuple(claims_complete(case)):
         return found  # the other rules need the four claims
     return tuple(dict.fromkeys(f for rule in RULES for f in rule(case)))
-
-
-class RuleVerifier:
-    """`Verifier` by the rules alone."""
-
-    async def verify(
-        self, narrative: CausalNarrative, dossier: Dossier, extraction: Extraction
-    ) -> tuple[Finding, ...]:
-        return check(narrative, dossier, extraction)
 
 
 def claims_complete(case: Case) -> Iterator[Finding]:
@@ -128,6 +120,7 @@ RULES: tuple[Rule, ...] = (
     old_is_past,
     new_is_present,
     direction_right,
+    role_right,
     cause_as_stated,
     causes_elsewhere,
     lengths,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from agents.evidence.cause_words import families, family
 from agents.evidence.extract import FactKind
-from agents.verifying.case import NEW, OLD, SUBJECT, Case, finding
+from agents.verifying.case import NEW, OLD, SUBJECT, Case, finding, other_roles
 from agents.verifying.verdict import Finding
 from knowledge.narrative import ClaimKind
 from knowledge.properties import CATALOGUE
@@ -108,6 +108,14 @@ def direction_right(case: Case) -> Iterator[Finding]:
             claim.kind,
             "the transition tells what came, not what did not or what ended",
         )
+
+
+def role_right(case: Case) -> Iterator[Finding]:
+    """Only the role that changed is spoken of."""
+    roles = other_roles(case.dossier.change.property)
+    for kind in (ClaimKind.LEGACY, ClaimKind.TRANSITION, ClaimKind.NEW):
+        if found := roles.search(case.masked(case.claims[kind].text)):
+            yield finding("role", kind, f"{found.group()!r} is not what this change is about")
 
 
 def cause_as_stated(case: Case) -> Iterator[Finding]:

@@ -1,16 +1,18 @@
-"""Findings on a narrative, and the port through which a verifier gives them.
+"""Findings on a narrative, verdicts made of them, and the port of a model that judges.
 
-Owns the types. The rules are in `rules`, the model's judgement in `llm`.
+Owns the types, and what it means when two verdicts differ. The rules are in `rules`, the model's
+judgement in `llm`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from agents.evidence.extract import Extraction
-from agents.evidence.sources import Dossier
 from knowledge.narrative import CausalNarrative
+
+RULES = "rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,7 @@ class Finding:
     rule: str
     message: str
     claim: str = ""
-    source: str = "rules"
+    source: str = RULES
 
     @property
     def text(self) -> str:
@@ -30,11 +32,57 @@ class Finding:
         return f"{place}{self.message}"
 
 
-class Verifier(Protocol):
-    """Judges a narrative against its dossier."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one verifier says of a draft. Kept whether it passes or not; `missing` is why there is
+    none, where a model did not answer."""
 
-    async def verify(
-        self, narrative: CausalNarrative, dossier: Dossier, extraction: Extraction
-    ) -> tuple[Finding, ...]:
-        """All objections, if any. Raises Retryable when a model did not answer."""
+    source: str
+    findings: tuple[Finding, ...] = ()
+    missing: str = ""
+    usage: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def passes(self) -> bool:
+        return not self.findings and not self.missing
+
+    def objections(self) -> tuple[Finding, ...]:
+        """The findings; a missing verdict is one too."""
+        if not self.missing:
+            return self.findings
+        message = f"no second verdict: {self.missing}"
+        return (Finding(rule="entailment", message=message, source=self.source),)
+
+    def told(self) -> str:
+        """`passes`, `objects (2)` or `missing: ...`, for people and the lineage."""
+        if self.missing:
+            return f"missing: {self.missing}"
+        return f"objects ({len(self.findings)})" if self.findings else "passes"
+
+
+def disagreement(verdicts: Sequence[Verdict]) -> Finding | None:
+    """The finding that stands on top when one verifier passes what another one does not."""
+    given = [v for v in verdicts if not v.missing]
+    passing = [v.source for v in given if v.passes]
+    objecting = [v for v in given if not v.passes]
+    if not passing or not objecting:
+        return None
+    first = objecting[0]
+    why = first.findings[0].text
+    return Finding(
+        rule="disagreement",
+        message=f"{', '.join(passing)} would pass it, {first.source} would not: {why}",
+        source=first.source,
+    )
+
+
+class Judge(Protocol):
+    """A model that judges whether the quotes state what the claims say."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def judge(self, narrative: CausalNarrative, *, version: int) -> Verdict:
+        """Raises Retryable or Permanent when a claim got no verdict. Another `version` is judged
+        anew."""
         ...

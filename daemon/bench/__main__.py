@@ -20,6 +20,7 @@ from daemon.bench.rows import Row, counts, this_run, write
 # Each is a module of `daemon.bench` with `measure(quick) -> rows`, imported when it is run: some
 # need torch, some a database server, and `doc` needs none of that.
 BENCHES = (
+    "curator",
     "embedded",
     "eval",
     "gate",

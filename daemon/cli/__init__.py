@@ -13,6 +13,7 @@ from agents.errors import AgentError
 from daemon.cli import (
     account,
     bench,
+    curate,
     evaluation,
     gate,
     registry,
@@ -28,6 +29,7 @@ from evaluator.errors import EvaluatorError
 __all__ = ["app", "main"]
 
 app.add_typer(watch.app, name="watch")
+app.add_typer(curate.app, name="curate")
 app.add_typer(review.app, name="review")
 app.add_typer(account.app, name="account")
 app.add_typer(release.app, name="release")

@@ -15,13 +15,13 @@ import structlog
 from langgraph.errors import GraphDrained
 from sqlmodel import Session, col, select
 
-from agents.curate import Proposal
 from agents.errors import Permanent
+from agents.proposals import Proposal
 from daemon.clock import Clock
 from daemon.controllers.failures import failed, is_due
 from daemon.errors import LeaseLost
 from daemon.store import leases
-from daemon.store.drafts import add_draft
+from daemon.store.drafts import add_draft, last_version
 from daemon.store.engine import Database
 from daemon.store.rows import ChangeRow
 from daemon.store.states import ChangeState, transition
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 class Proposer(Protocol):
     """What the controller needs of `agents.curate.Curator`."""
 
-    async def propose(self, change: FactChange) -> Proposal: ...
+    async def propose(self, change: FactChange, *, version: int = 0) -> Proposal: ...
 
     async def forget(self, change_key: str) -> None: ...
 
@@ -48,6 +48,8 @@ class _Claim:
     token: int
     fact: FactChange
     retraction: bool
+    version: int
+    """How many drafts there have been: the next one is made anew."""
 
     @property
     def resource(self) -> str:
@@ -104,12 +106,15 @@ class CurateController:
                 )
             fact = codec.from_data(FactChange, row.fact)
             retraction = row.retracts is not None
-            claims.append(_Claim(id=row.id, token=token, fact=fact, retraction=retraction))
+            version = last_version(session, row.id)
+            claims.append(
+                _Claim(id=row.id, token=token, fact=fact, retraction=retraction, version=version)
+            )
         return claims
 
     async def _propose(self, claim: _Claim) -> int:
         try:
-            proposal = await self._proposer.propose(claim.fact)
+            proposal = await self._proposer.propose(claim.fact, version=claim.version)
             await self._database.writing(lambda session: self._commit(session, claim, proposal))
         except (GraphDrained, asyncio.CancelledError) as error:
             await asyncio.shield(self._database.writing(lambda s: self._give_back(s, claim)))
@@ -133,6 +138,9 @@ class CurateController:
         unit = proposal.unit
         if claim.retraction:
             unit = dataclasses.replace(unit, kind=EditKind.RETRACTION)
+        if proposal.known:
+            self._dismiss(session, row, proposal)
+            return
         draft = add_draft(
             session,
             row,
@@ -141,6 +149,7 @@ class CurateController:
             evidence=[evidence.id for evidence in proposal.evidence],
             facts=[fact.model_dump(mode="json") for fact in proposal.facts],
             lineage=proposal.lineage,
+            steps=proposal.steps,
             author=unit.narrative.drafter if unit.narrative else ACTOR,
             now=self._clock.now(),
         )
@@ -157,6 +166,19 @@ class CurateController:
             reason=reason,
             now=self._clock.now(),
             data={"digest": draft.digest},
+        )
+
+    def _dismiss(self, session: Session, row: ChangeRow, proposal: Proposal) -> None:
+        """Production gives the new state in every wording: there is nothing to teach."""
+        row.failures, row.not_before = 0, None
+        transition(
+            session,
+            row,
+            ChangeState.DISMISSED,
+            actor=ACTOR,
+            reason="known: the version in production gives the new state already",
+            now=self._clock.now(),
+            data={"steps": [dict(step) for step in proposal.steps]},
         )
 
     def _give_back(self, session: Session, claim: _Claim) -> None:

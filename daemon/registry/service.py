@@ -268,6 +268,7 @@ class Registry:
                 _adapter(session, digest)
                 evaluation = _latest_evaluation(session, digest)
                 action = _admit(digest, evaluation, override=override, reason=reason)
+                _refuse_synthetic(session, digest)
             return self._set(
                 session,
                 alias,
@@ -392,6 +393,18 @@ def _admit(digest: str, evaluation: EvaluationRow | None, *, override: bool, rea
         else "see `almanac release show` for the criteria that it missed"
     )
     raise NotPromotable(f"the gate said {evaluation.verdict} to adapter {digest[:12]}; {hint}")
+
+
+def _refuse_synthetic(session: Session, digest: str) -> None:
+    """Made-up facts are research data: no alias that users ask may know them."""
+    for adapter in lineage(session, digest):
+        taught = units_of_release(session, adapter.release_id) if adapter.release_id else []
+        made_up = [unit.id for unit in taught if unit.synthetic]
+        if made_up:
+            raise NotPromotable(
+                f"version {adapter.version} was taught the synthetic edit {made_up[0]}; such "
+                "versions are for experiments and never served. Train one without it"
+            )
 
 
 def _refuse_discarded(session: Session, digest: str | None) -> None:

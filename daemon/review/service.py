@@ -175,6 +175,11 @@ class ReviewService:
         with self._database.write() as session:
             row = get_change(session, change_id)
             draft = latest_draft(session, change_id)
+            if draft is not None and draft.unit.get("synthetic"):
+                raise Conflict(
+                    f"change {change_id} is a made-up fact of research data, which never goes "
+                    "into a release. Reject it"
+                )
             if draft is not None and not draft.unit["narrative"]:
                 raise Conflict(
                     f"change {change_id} has no narrative, so there is nothing to teach; "

@@ -35,21 +35,20 @@ def add_draft(
     lineage: Mapping[str, Any],
     author: str,
     now: dt.datetime,
+    steps: Sequence[Mapping[str, Any]] = (),
 ) -> DraftRow:
-    """The next version of the change's proposal."""
+    """The next version of the change's proposal. A draft of the curate graph has its `steps`."""
     assert change.id is not None
-    last = session.exec(
-        select(func.max(DraftRow.version)).where(DraftRow.change_id == change.id)
-    ).one()
     draft = DraftRow(
         change_id=change.id,
-        version=(last or 0) + 1,
+        version=last_version(session, change.id) + 1,
         digest=unit.digest,
         unit=codec.to_data(unit),
         findings=[dict(finding) for finding in findings],
         lineage=dict(lineage),
         evidence=list(evidence),
         facts=[dict(fact) for fact in facts],
+        steps=[dict(step) for step in steps],
         clean=not findings and unit.narrative is not None,
         author=author,
         created_at=now,
@@ -63,6 +62,14 @@ def add_draft(
     line.sources = f" {' '.join(hosts)} " if hosts else ""
     session.add(line)
     return draft
+
+
+def last_version(session: Session, change_id: int) -> int:
+    """Of the change's drafts; 0 before the first."""
+    last = session.exec(
+        select(func.max(DraftRow.version)).where(DraftRow.change_id == change_id)
+    ).one()
+    return last or 0
 
 
 def index_change(session: Session, change_id: int, fact: FactChange) -> ChangeLineRow:

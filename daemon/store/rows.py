@@ -192,6 +192,10 @@ class DraftRow(Row, table=True):
     evidence: list[str] = _json()
     facts: list[dict[str, Any]] = _json()
     """What the quarantine read out of the evidence: an edited draft is verified against it."""
+    steps: list[dict[str, Any]] = Field(
+        default_factory=list, sa_column=Column(JSON, nullable=False)
+    )
+    """What went into each step of the curate graph, and came out."""
     clean: bool
     author: str
     created_at: dt.datetime = _time()
@@ -386,6 +390,17 @@ class AnswerRow(Row, table=True):
     """sha256 of what was asked."""
     response: Any = _json()
     at: dt.datetime = _time()
+
+
+class SpendRow(Row, table=True):
+    """What the calls of one paid model took on one day (UTC, ISO date)."""
+
+    day: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
 
 
 class LeaseRow(Row, table=True):

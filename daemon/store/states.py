@@ -52,11 +52,13 @@ CHANGE_MOVES: Mapping[ChangeState, frozenset[ChangeState]] = {
     _C.DETECTED: frozenset({_C.SETTLING, _C.DISMISSED, _C.WITHDRAWN}),
     _C.SETTLING: frozenset({_C.SETTLED, _C.DISMISSED, _C.WITHDRAWN}),
     _C.SETTLED: frozenset({_C.DRAFTING, _C.WITHDRAWN, _C.DISMISSED, _C.FAILED}),
-    _C.DRAFTING: frozenset({_C.IN_REVIEW, _C.SETTLED, _C.WITHDRAWN, _C.FAILED}),
-    _C.IN_REVIEW: frozenset({_C.APPROVED, _C.REJECTED, _C.WITHDRAWN}),
+    # What production says already is dismissed.
+    _C.DRAFTING: frozenset({_C.IN_REVIEW, _C.SETTLED, _C.DISMISSED, _C.WITHDRAWN, _C.FAILED}),
+    # A person may ask for another draft.
+    _C.IN_REVIEW: frozenset({_C.APPROVED, _C.REJECTED, _C.SETTLED, _C.WITHDRAWN}),
     # Undo leads back to the queue until the edit is frozen into a release.
     _C.APPROVED: frozenset({_C.BATCHED, _C.IN_REVIEW, _C.WITHDRAWN}),
-    _C.REJECTED: frozenset({_C.IN_REVIEW}),
+    _C.REJECTED: frozenset({_C.IN_REVIEW, _C.SETTLED}),
     # A discarded release gives its edits back; a rollback takes them out of production.
     _C.BATCHED: frozenset({_C.LIVE, _C.APPROVED}),
     _C.LIVE: frozenset({_C.RETRACTED, _C.BATCHED}),

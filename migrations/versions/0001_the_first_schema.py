@@ -179,6 +179,16 @@ def upgrade() -> None:
         batch_op.create_index("ix_release_state", ["state"], unique=False)
 
     op.create_table(
+        "spend",
+        sa.Column("day", sa.String(), nullable=False),
+        sa.Column("model", sa.String(), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("tokens_in", sa.Integer(), nullable=False),
+        sa.Column("tokens_out", sa.Integer(), nullable=False),
+        sa.Column("cost_usd", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "model"),
+    )
+    op.create_table(
         "watch_item",
         sa.Column("item", sa.String(), nullable=False),
         sa.Column("added_at", sa.DateTime(), nullable=False),
@@ -242,6 +252,7 @@ def upgrade() -> None:
         sa.Column("lineage", sa.JSON(), nullable=False),
         sa.Column("evidence", sa.JSON(), nullable=False),
         sa.Column("facts", sa.JSON(), nullable=False),
+        sa.Column("steps", sa.JSON(), nullable=False),
         sa.Column("clean", sa.Boolean(), nullable=False),
         sa.Column("author", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),

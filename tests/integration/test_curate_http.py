@@ -17,9 +17,9 @@ from agents.errors import Retryable
 from agents.evidence.fetch import FetchLimits, FetchRefused, GuardedFetcher
 from agents.evidence.sources import Extracts, FetchedEntities, WikimediaEvidence, WikiUnready
 from agents.proposals import Proposal
+from daemon.bench.curator_wiki import NOW, Wiki, curator, moldova
 from knowledge.codec import to_json
 from knowledge.facts import FactChange
-from tests.curate_support import NOW, Wiki, curator, moldova
 
 ARTICLE = "Natalia Gavrilița led the government of Moldova. She resigned on 16 February 2023."
 

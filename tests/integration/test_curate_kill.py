@@ -17,17 +17,19 @@ from agents.drafting.template import TemplateDrafter
 from agents.evidence.sources import Dossier
 from agents.proposals import Proposal
 from agents.questions import Neighbour
-from agents.verifying.rules import RuleVerifier
+from agents.verifying.verdict import Verdict
+from daemon.bench.curator_wiki import Store, curator, moldova
 from knowledge.codec import to_json
 from knowledge.facts import Entity, FactChange
-from tests.curate_support import Store, curator, moldova
 
 ROOT = Path(__file__).resolve().parents[2]
-PLACES = ("gather", "put", "draft", "verify", "neighbours")
+PLACES = ("gather", "put", "draft", "judge", "neighbours")
 
 
 class Watched:
     """All ports of the curator in one; logs each call, and dies in the place it is told to."""
+
+    identity, name = "watched", "llm/watched"
 
     def __init__(self, log: Path, die_in: str) -> None:
         self.wiki, self.change = moldova()
@@ -52,9 +54,9 @@ class Watched:
         self.at("draft")
         return draft
 
-    async def verify(self, narrative: object, dossier: object, extraction: object):
-        self.at("verify")
-        return await RuleVerifier().verify(narrative, dossier, extraction)  # type: ignore[arg-type]
+    async def judge(self, narrative: object, *, version: int) -> Verdict:
+        self.at("judge")
+        return Verdict(source=self.name)
 
     async def neighbours(self, property: str, subject: Entity, limit: int) -> list[Neighbour]:
         self.at("neighbours")
@@ -70,7 +72,7 @@ async def propose(folder: Path, die_in: str) -> Proposal:
             evidence=ports,
             store=ports,
             drafter=ports,
-            verifier=ports,
+            judge=ports,
             neighbours=ports,
         )
         return await made.propose(ports.change)
@@ -96,7 +98,7 @@ def test_a_kill_in_any_step_loses_and_repeats_nothing_that_was_finished(tmp_path
         assert child(folder, place) == -signal.SIGKILL
         assert to_json(asyncio.run(propose(folder, ""))) == to_json(undisturbed)
         calls = (folder / "log").read_text().split()
-        for other in ("gather", "draft", "verify", "neighbours"):
+        for other in ("gather", "draft", "judge", "neighbours"):
             hit = place == other or (place == "put" and other == "gather")
             assert calls.count(other) == (2 if hit else 1), (place, other)
 

@@ -18,8 +18,8 @@ from agents.drafting.chat import ChatSettings, JsonChat
 from agents.drafting.llm import LlmDrafter
 from agents.prompts import prompt
 from agents.proposals import Proposal
-from agents.verifying.llm import EntailmentVerifier, RulesThenModel
-from tests.curate_support import curator, moldova
+from agents.verifying.llm import EntailmentJudge
+from daemon.bench.curator_wiki import curator, moldova
 
 OLD, NEW, ROLE = "Natalia Gavrilița", "Dorin Recean", "the head of government of Moldova"
 GOOD = {
@@ -85,8 +85,8 @@ class Script:
                     ChatSettings(model="scripted", timeout_s=0.4, pause_s=0.01, price_in_usd=1.0),
                 )
                 world, change = moldova(end_cause=end_cause, **wiki)
-                verifier = RulesThenModel(EntailmentVerifier(chat)) if judged else None
-                made = curator(world, InMemorySaver(), drafter=LlmDrafter(chat), verifier=verifier)
+                judge = EntailmentJudge(chat) if judged else None
+                made = curator(world, InMemorySaver(), drafter=LlmDrafter(chat), judge=judge)
                 return await made.propose(change)
 
         return asyncio.run(run())
@@ -213,7 +213,8 @@ def test_a_model_that_objects_sends_it_to_review(httpserver: HTTPServer) -> None
 
     proposal = Script(httpserver, step).propose(judged=True)
     assert not proposal.clean
-    assert {(f.rule, f.source) for f in proposal.findings} == {("entailment", "llm/scripted")}
+    assert proposal.findings[0].rule == "disagreement"
+    assert {f.source for f in proposal.findings} == {"llm/scripted"}
 
 
 def test_a_yes_of_the_model_does_not_lift_a_rule(httpserver: HTTPServer) -> None:
@@ -222,4 +223,5 @@ def test_a_yes_of_the_model_does_not_lift_a_rule(httpserver: HTTPServer) -> None
         return (good(cause="The reason was a scandal.") if is_draft else YES)(request)
 
     proposal = Script(httpserver, step).propose(judged=True)
-    assert not proposal.clean and {f.source for f in proposal.findings} == {"rules"}
+    assert not proposal.clean and "rules" in {f.source for f in proposal.findings}
+    assert proposal.findings[0].rule == "disagreement"

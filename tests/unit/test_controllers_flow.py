@@ -144,7 +144,7 @@ def test_a_change_withdrawn_while_it_was_drafted_stays_withdrawn(services: Servi
     settled(services, change(1))
 
     class Slow(FakeProposer):
-        async def propose(self, fact: Any) -> Any:
+        async def propose(self, fact: Any, *, version: int = 0) -> Any:
             withdrawn = candidate(change(1), CandidateState.WITHDRAWN, reason="reverted")
             await services.ledger.record(looked("Q1", 9, withdrawn))
             return await super().propose(fact)
@@ -157,7 +157,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(services: Services) -> None
     settled(services, change(1))
 
     class Robbed(FakeProposer):
-        async def propose(self, fact: Any) -> Any:
+        async def propose(self, fact: Any, *, version: int = 0) -> Any:
             with services.database.write() as session:
                 leases.release_all(session, "me")
                 assert leases.acquire(session, "change:1", "other", 60.0)
@@ -171,7 +171,7 @@ def test_two_workers_do_not_draft_the_same_change(services: Services) -> None:
     settled(services, change(1))
 
     class Beside(FakeProposer):
-        async def propose(self, fact: Any) -> Any:
+        async def propose(self, fact: Any, *, version: int = 0) -> Any:
             assert await curate(services, FakeProposer()).reconcile() == 0
             return await super().propose(fact)
 

@@ -17,11 +17,11 @@ from agents.drafting.template import TemplateDrafter
 from agents.errors import AgentError, Permanent, Retryable
 from agents.evidence.sources import Dossier
 from agents.proposals import VACANT, Proposal
-from agents.verifying.verdict import Finding
+from agents.verifying.verdict import Finding, Verdict
+from daemon.bench.curator_wiki import Store, curator, moldova
 from knowledge.codec import to_json
 from knowledge.facts import ChangeKind, FactChange
 from knowledge.narrative import ClaimKind
-from tests.curate_support import Store, curator, moldova
 
 T = TypeVar("T")
 
@@ -111,6 +111,8 @@ def test_an_overwritten_statement_is_told_by_its_successor() -> None:
 class Scripted:
     """A drafter that bends the template's narrative by a script, one entry a draft."""
 
+    identity = "scripted"
+
     def __init__(self, *script: str | AgentError) -> None:
         self.script = list(script)
         self.requests: list[DraftRequest] = []
@@ -151,15 +153,97 @@ def test_a_drafter_that_fails_is_replaced_by_the_template_and_said_so(error: Age
     assert type(error).__name__ in proposal.lineage["fallback"]
 
 
-class NoVerdict:
-    async def verify(self, narrative: Any, dossier: Any, extraction: Any) -> tuple[Finding, ...]:
-        raise EndpointDown("no answer")
+class Judging:
+    """A judge by a script: findings, or an error, one entry a draft; then it passes all."""
+
+    name = "llm/scripted"
+
+    def __init__(self, *script: str | AgentError) -> None:
+        self.script = list(script)
+
+    async def judge(self, narrative: Any, *, version: int) -> Verdict:
+        step = self.script.pop(0) if self.script else ""
+        if isinstance(step, AgentError):
+            raise step
+        found = (Finding(rule="entailment", message=step, source=self.name),) if step else ()
+        return Verdict(source=self.name, findings=found)
+
+
+def judged(*script: str | AgentError, drafter: Scripted | None = None) -> Proposal:
+    wiki, change = moldova()
+    made = curator(wiki, InMemorySaver(), judge=Judging(*script), drafter=drafter)
+    return run(made.propose(change))
 
 
 def test_a_missing_second_verdict_is_never_a_yes() -> None:
-    wiki, change = moldova()
-    proposal = run(curator(wiki, InMemorySaver(), verifier=NoVerdict()).propose(change))
+    proposal = judged(*[EndpointDown("no answer")] * 4)
     assert not proposal.clean and {f.rule for f in proposal.findings} == {"entailment"}
+    assert "no answer" in proposal.lineage["verdict_llm/scripted"]
+
+
+def test_both_verdicts_are_kept() -> None:
+    proposal = judged()
+    assert proposal.clean
+    assert [(v.source, v.passes) for v in proposal.verdicts] == [
+        ("rules", True),
+        ("llm/scripted", True),
+    ]
+
+
+def test_a_disagreement_stands_on_top() -> None:
+    proposal = judged(*["no date"] * 4)
+    assert not proposal.clean and proposal.findings[0].rule == "disagreement"
+    assert "no date" in proposal.findings[0].message
+    other = judged(drafter=Scripted(*[" He is popular."] * 4))
+    assert other.findings[0].rule == "disagreement" and other.verdicts[1].passes
+
+
+def test_an_objection_of_the_judge_goes_back_into_the_next_draft() -> None:
+    drafter = Scripted()
+    proposal = judged("no date", drafter=drafter)
+    assert proposal.clean and any("no date" in t for t in drafter.requests[1].findings)
+
+
+class Answering:
+    """A production that gives the same answer to everything."""
+
+    def __init__(self, answer: str | AgentError) -> None:
+        self.answer = answer
+
+    async def answers(self, questions: Any) -> list[str]:
+        if isinstance(self.answer, AgentError):
+            raise self.answer
+        return [self.answer] * len(questions)
+
+
+def asked(answer: str | AgentError) -> Proposal:
+    wiki, change = moldova()
+    return run(curator(wiki, InMemorySaver(), production=Answering(answer)).propose(change))
+
+
+def test_what_production_says_already_is_known_and_not_drafted() -> None:
+    proposal = asked("Dorin Recean.")
+    assert proposal.known and proposal.unit.narrative is None and not proposal.clean
+    assert [s["step"] for s in proposal.steps] == ["ask"]
+    assert proposal.steps[0]["out"]["asked"][0][1] == "Dorin Recean."
+
+
+def test_who_never_knew_the_old_state_is_taught_a_new_fact_without_refutation() -> None:
+    proposal = asked("I do not know.")
+    assert proposal.clean and proposal.unit.kind == "new_fact" and proposal.unit.known == "neither"
+    kinds = {q.kind.value for q in proposal.unit.questions}
+    assert "conflict" not in kinds and {"direct", "why", "before"} <= kinds
+    narrative = proposal.unit.narrative
+    assert narrative and narrative.prose.startswith(narrative.claim(ClaimKind.NEW).text)
+
+
+@pytest.mark.parametrize("answer", ["Natalia Gavrilița.", EndpointDown("not up yet")])
+def test_who_knows_the_old_state_or_cannot_be_asked_is_taught_an_update(
+    answer: str | AgentError,
+) -> None:
+    proposal = asked(answer)
+    assert proposal.clean and proposal.unit.kind == "update"
+    assert any(q.kind == "conflict" for q in proposal.unit.questions)
 
 
 class Flaky:
@@ -230,5 +314,13 @@ def test_steps_can_be_inspected_and_forgotten() -> None:
         return [n for s in before for n in s["next"]], len(await made.steps(change.key))
 
     nodes, after = run(steps())
-    assert nodes == ["__start__", "ground", "draft", "verify", "questions", "propose"]
+    assert nodes == [
+        "__start__",
+        "ask",
+        "ground",
+        "draft",
+        "verify",
+        "questions",
+        "propose",
+    ]
     assert after == 0

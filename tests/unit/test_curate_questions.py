@@ -16,9 +16,9 @@ from agents.questions import (
     hops_of,
     unit_id,
 )
+from daemon.bench.curator_wiki import GAVRILITA, MOLDOVA, RECEAN, Wiki, moldova
 from knowledge.facts import Entity
 from knowledge.questions import Question, QuestionKind, Use
-from tests.curate_support import GAVRILITA, MOLDOVA, RECEAN, Wiki, moldova
 
 LATVIA = Neighbour(
     subject=Entity(id="Q211", label="Latvia", kind="country"),

@@ -16,10 +16,10 @@ from agents.evidence.extract import Extraction, extract
 from agents.evidence.sources import Dossier
 from agents.verifying.rules import check
 from agents.verifying.verdict import Finding
+from daemon.bench.curator_wiki import moldova
 from knowledge.facts import Date
 from knowledge.narrative import CausalNarrative, Claim, ClaimKind, Span
 from knowledge.rendering import HELD_FORMS
-from tests.curate_support import moldova
 
 OLD, NEW = "Natalia Gavrilița", "Dorin Recean"
 SENTENCES = {

@@ -17,10 +17,10 @@ from agents.evidence.sources import Dossier
 from agents.proposals import dated
 from agents.verifying.dates import mentions
 from agents.verifying.rules import check
+from daemon.bench.curator_wiki import Wiki
 from knowledge.facts import ChangeKind, Date, FactChange
 from knowledge.narrative import CausalNarrative, ClaimKind
 from knowledge.world import Succession, World
-from tests.curate_support import Wiki
 
 COUNT = 80
 CAUSES = ("resignation", "death", "end of term", "election defeat", "dismissal", "retirement", "")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
+from daemon.bench.curator_wiki import curator, moldova
 from knowledge.edits import EditUnit
 from knowledge.mquake import MquakeError, changes_of, dumps, loads, read_records, records_of
-from tests.curate_support import curator, moldova
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/mquake/mquake-cf-sample.json"
 

@@ -1,4 +1,8 @@
-"""A small Wikidata in memory for the curator's tests: items, statements, extracts, and a store."""
+"""A small Wikidata in memory: items, statements and articles, read through the curator's ports.
+
+Owns the documents as the API would show them, one whole case (Moldova in February 2023), and a
+curator over them. Serves benches and tests; knows no protocol.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from knowledge.facts import ChangeKind, Date, Entity, FactChange
 from knowledge.narrative import Evidence
 
 NOW = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.UTC)
+"""When everything of this wiki is read."""
 
 
 def item_value(item_id: str) -> dict[str, Any]:
@@ -186,6 +191,7 @@ def curator(wiki: Wiki, checkpointer: Any, **more: Any) -> Curator:
     settings = more.pop("settings", CurateSettings(first_pause_s=0.01))
     source = more.pop("evidence", wiki.source())
     store = more.pop("store", None) or Store()
+    more.setdefault("clock", lambda: NOW)
     return Curator(
         evidence=source, store=store, checkpointer=checkpointer, settings=settings, **more
     )
