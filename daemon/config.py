@@ -158,11 +158,37 @@ class JudgeSettings(Section):
     api_key: SecretStr | None = None
 
 
+class UpstreamKind(StrEnum):
+    EMBEDDED = "embedded"
+    VLLM = "vllm"
+
+
 class GatewaySettings(Section):
     enabled: bool = True
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     alias: str = "production"
+    upstream: UpstreamKind = UpstreamKind.EMBEDDED
+    vllm_url: str = "http://127.0.0.1:8000"
+    """Where vLLM listens, on this machine alone: its adapter endpoints know no keys."""
+    adapters: int = Field(default=4, ge=4)
+    """Adapters that may be resident at once."""
+    max_running: int = Field(default=16, ge=1)
+    """Requests that are answered at the same time."""
+    max_queue: int = Field(default=64, ge=1)
+    """Requests that may wait; more are refused with 429."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    public: bool = False
+    """Whether strangers may ask without a key when the gateway is bound beyond this machine."""
+    log_prompts: bool = False
+    """Whether the request log holds what was asked."""
+
+
+class RegistrySettings(Section):
+    protected: tuple[str, ...] = ()
+    """Aliases that take only what the gate passed, besides `gateway.alias`, which always does."""
+    second_person: bool = False
+    """An override of the gate waits until somebody else gives the same command."""
 
 
 class WebSettings(Section):
@@ -235,6 +261,7 @@ class Settings(BaseSettings):
     gate: GateSettings = GateSettings()
     judge: JudgeSettings = JudgeSettings()
     gateway: GatewaySettings = GatewaySettings()
+    registry: RegistrySettings = RegistrySettings()
     web: WebSettings = WebSettings()
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()

@@ -11,6 +11,7 @@ AlmanacError
 │   ├── NotPromotable        no passed evaluation stands behind this adapter
 │   ├── NotSignedIn          no key, or one that is not accepted
 │   ├── Forbidden            the role does not allow it
+│   ├── NeedsSecondPerson    an override was noted; somebody else has to confirm it
 │   └── JobFailed            a training or evaluation process gave up
 └── Retryable            the same step may work later
     ├── LeaseLost            the lease ran out while working; nothing of the step was written
@@ -58,6 +59,10 @@ class BlobError(Permanent):
 
 class NotPromotable(Permanent):
     """No passed evaluation of this adapter stands in the registry."""
+
+
+class NeedsSecondPerson(Permanent):
+    """An override was noted and waits for somebody else."""
 
 
 class JobFailed(Permanent):

@@ -22,6 +22,7 @@ from daemon.errors import ConfigError
 from daemon.imports import Imports
 from daemon.redo import Drafts
 from daemon.registry import Blobs, Registry, Releases
+from daemon.registry.aliases import Protection
 from daemon.review import policy
 from daemon.review.audit import Audit
 from daemon.review.dismissed import Dismissed
@@ -159,7 +160,10 @@ class Services:
         self.drafts = Drafts(database, self.clock, settings.home)
         self.imports = Imports(database, self.clock)
         alias = settings.gateway.alias
-        self.registry = Registry(database, Blobs(settings.blobs), self.clock, served=alias)
+        self.blobs = Blobs(settings.blobs)
+        self.registry = Registry(
+            database, self.blobs, self.clock, served=alias, protection=_protection(settings)
+        )
         self.releases = Releases(
             database,
             self.clock,
@@ -231,6 +235,20 @@ class Services:
                 "digest": digest,
             },
         }
+
+
+def _protection(settings: Settings) -> Protection:
+    def policy_digest() -> str:
+        # Asked at a promotion alone: a policy that cannot be read must not stop a rollback.
+        from daemon.jobs.evaluation_job import policy_digest
+
+        return policy_digest(settings.gate.policy)
+
+    return Protection(
+        aliases=frozenset({settings.gateway.alias, *settings.registry.protected}),
+        policy_digest=policy_digest,
+        second_person=settings.registry.second_person,
+    )
 
 
 def _check_ids(items: Sequence[str]) -> None:

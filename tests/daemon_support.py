@@ -41,13 +41,26 @@ class StillClock:
 def adapter_folder(path: Path, seed: int = 0) -> Path:
     """A small, valid LoRA adapter, written byte by byte; its content depends on `seed`."""
     path.mkdir(parents=True, exist_ok=True)
-    data = bytes((seed + i) % 256 for i in range(64))
-    header = json.dumps(
-        {"lora_A": {"dtype": "F32", "shape": [4, 4], "data_offsets": [0, len(data)]}}
-    ).encode()
+    data = bytes((seed + i) % 256 for i in range(128))
+    module = "base_model.model.model.layers.0.self_attn.q_proj"
+    sides = {
+        f"{module}.lora_{side}.weight": {
+            "dtype": "F32",
+            "shape": [4, 4],
+            "data_offsets": [64 * place, 64 * place + 64],
+        }
+        for place, side in enumerate("AB")
+    }
+    header = json.dumps(sides).encode()
     weights = len(header).to_bytes(8, "little") + header + data
     (path / "adapter_model.safetensors").write_bytes(weights)
-    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "base_model_name_or_path": "base"}
+    config = {
+        "peft_type": "LORA",
+        "r": 4,
+        "lora_alpha": 8,
+        "base_model_name_or_path": "base",
+        "target_modules": ["q_proj"],
+    }
     (path / "adapter_config.json").write_text(json.dumps(config))
     return path
 

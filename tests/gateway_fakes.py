@@ -13,14 +13,47 @@ from pathlib import Path
 import uvicorn
 
 from daemon.errors import BlobError
-from daemon.serving.batching import Batcher
-from daemon.serving.gateway import Gateway, create_app
-from daemon.serving.versions import Material, Target, Version
-from knowledge.model import Chat, Generation, Sampling
+from daemon.serving.access import Access
+from daemon.serving.batching import Ask, Batcher
+from daemon.serving.embedded_upstream import EmbeddedUpstream
+from daemon.serving.gateway import Gateway, Limits, create_app
+from daemon.serving.versions import Material, Probe, Target, Version
+from knowledge.model import Chat
 
 BASE = Version(0, "ba5e" * 16)
 ONE = Version(1, "11aa" * 16)
 TWO = Version(2, "22bb" * 16)
+
+
+class ScriptedRunning:
+    """An answer that grows by a word a step."""
+
+    def __init__(self, words: list[str], limit: int) -> None:
+        self._words = words
+        self._limit = limit
+        self._at = 0
+        self.stopped = False
+
+    @property
+    def ended(self) -> bool:
+        return self._at >= len(self._words)
+
+    @property
+    def done(self) -> bool:
+        return self.stopped or self.ended or self._at >= self._limit
+
+    @property
+    def tokens(self) -> int:
+        return self._at
+
+    def text(self) -> str:
+        return " ".join(self._words[: self._at])
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def grow(self) -> None:
+        self._at += 1
 
 
 class ScriptedEngine:
@@ -30,10 +63,13 @@ class ScriptedEngine:
 
     def __init__(self, *, pace_s: float = 0.0) -> None:
         self.loaded: dict[str, Path] = {}
-        self.batches: list[int] = []
+        self.running: dict[str | None, list[ScriptedRunning]] = {}
+        self.steps: list[tuple[str | None, int]] = []
+        """What each step advanced: the adapter, and how many answers."""
         self.mute: set[str] = set()
+        self.deaf: set[str] = set()
+        """Adapters without effect: the base model answers."""
         self.pace_s = pace_s
-        self.pieces_made = 0
         self.hold = threading.Event()
         self.hold.set()
 
@@ -45,31 +81,34 @@ class ScriptedEngine:
     def unload_adapter(self, name: str) -> None:
         del self.loaded[name]
 
-    def generate(
-        self, adapter: str | None, chats: Sequence[Chat], sampling: Sampling
-    ) -> list[list[Generation]]:
+    def begin(self, adapter: str | None, asks: Sequence[Ask]) -> list[ScriptedRunning]:
+        made = [
+            ScriptedRunning(self._words(adapter, chat), sampling.max_new_tokens)
+            for chat, sampling in asks
+        ]
+        self.running.setdefault(adapter, []).extend(made)
+        return made
+
+    def step(self, adapter: str | None) -> None:
         self.hold.wait(10)
         time.sleep(self.pace_s)
-        self.batches.append(len(chats))
-        return [[self._answer(adapter, chat)] * sampling.n for chat in chats]
-
-    def stream(self, adapter: str | None, chat: Chat, sampling: Sampling) -> Iterator[Generation]:
-        words = self._answer(adapter, chat).text.split(" ")
-        for index, word in enumerate(words):
-            time.sleep(self.pace_s)
-            self.pieces_made += 1
-            last = index == len(words) - 1
-            text = word if last else f"{word} "
-            yield Generation(text=text, finished=last, tokens=1)
+        left = [running for running in self.running.pop(adapter, []) if not running.done]
+        self.steps.append((adapter, len(left)))
+        for running in left:
+            running.grow()
+        if left:
+            self.running[adapter] = left
 
     def prompt_tokens(self, chat: Chat) -> int:
         return sum(len(message.content.split()) for message in chat)
 
-    def _answer(self, adapter: str | None, chat: Chat) -> Generation:
+    def _words(self, adapter: str | None, chat: Chat) -> list[str]:
         if adapter is not None and adapter not in self.loaded:
             raise RuntimeError(f"{adapter} is not loaded")
-        text = "" if adapter in self.mute else f"{adapter or 'base'} says: {chat[-1].content}"
-        return Generation(text=text, finished=True, tokens=len(text.split()))
+        if adapter in self.mute:
+            return [""]
+        speaker = "base" if adapter is None or adapter in self.deaf else adapter
+        return f"{speaker} says: {chat[-1].content}".split(" ")
 
 
 class MemorySource:
@@ -81,7 +120,7 @@ class MemorySource:
         self.events: list[tuple[str, str, str]] = []
         self.broken: dict[Version, str] = {}
         self.down: str | None = None
-        self.probes: tuple[str, ...] = ("Who leads?",)
+        self.back: Version | None = None
 
     def target(self) -> Target:
         if self.down:
@@ -95,13 +134,16 @@ class MemorySource:
         if version in self.broken:
             raise BlobError(self.broken[version])
         folder = Path("/nowhere") / version.digest if version.number else None
-        return Material(folder=folder, probes=self.probes if version.number else ())
+        name = version.adapter
+        probes = (Probe(question="Who leads?", answers=(name,)),) if name else ()
+        return Material(folder=folder, probes=probes)
 
     def report(self, kind: str, version: Version, detail: str) -> None:
         self.events.append((kind, version.label, detail))
 
     def move(self, version: Version) -> None:
-        self.at = Target(generation=self.at.generation + 1, version=version)
+        generation = self.at.generation + 1
+        self.at = Target(generation=generation, version=version, previous=self.back)
 
 
 @contextmanager
@@ -121,8 +163,17 @@ def running(gateway: Gateway) -> Iterator[str]:
         listening.close()
 
 
-def gateway_over(engine: ScriptedEngine, source: MemorySource, *, max_queue: int = 64) -> Gateway:
-    return Gateway(Batcher(engine, max_queue=max_queue), source, alias="production")
+def gateway_over(
+    engine: ScriptedEngine,
+    source: MemorySource,
+    *,
+    max_queue: int = 64,
+    max_running: int = 16,
+    access: Access | None = None,
+    limits: Limits | None = None,
+) -> Gateway:
+    upstream = EmbeddedUpstream(Batcher(engine, max_running=max_running, max_queue=max_queue))
+    return Gateway(upstream, source, alias="production", access=access, limits=limits)
 
 
 def until(condition: object, timeout_s: float = 5.0) -> None:

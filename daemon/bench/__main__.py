@@ -24,6 +24,7 @@ BENCHES = (
     "embedded",
     "eval",
     "gate",
+    "gateway",
     "kill",
     "loop",
     "methods",

@@ -16,6 +16,8 @@ from daemon.cli import (
     curate,
     evaluation,
     gate,
+    keys,
+    moving,  # noqa: F401  (its commands stand at the root)
     registry,
     release,
     review,
@@ -36,6 +38,7 @@ app.add_typer(release.app, name="release")
 app.add_typer(registry.app, name="registry")
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(gate.app, name="gate")
+app.add_typer(keys.app, name="key")
 app.add_typer(bench.app, name="bench")
 app.add_typer(service.config_app, name="config")
 

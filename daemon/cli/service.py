@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from daemon import preconditions
 from daemon.cli import context
-from daemon.errors import AlmanacError, Retryable
 
 if TYPE_CHECKING:
     from daemon.cli.checks import Check
 
 config_app = typer.Typer(help="Settings.", no_args_is_help=True)
-
-_ASK_TIMEOUT_S = 120.0
 
 
 @context.app.command()
@@ -80,29 +76,28 @@ def status(json: context.Json = False) -> None:
 def ask(
     question: Annotated[str, typer.Argument(help="What to ask.")],
     version: Annotated[
-        str | None, typer.Option(help="Ask this version instead of production, e.g. 2 or base.")
+        list[str] | None,
+        typer.Option(help="Ask this version instead of production, e.g. 2 or base; repeatable."),
     ] = None,
     max_tokens: Annotated[int, typer.Option(help="Longest answer.")] = 160,
     json: context.Json = False,
 ) -> None:
-    """Ask the gateway."""
-    model = "almanac"
-    if version is not None:
+    """Ask the gateway; with several versions, side by side."""
+    from daemon.serving.client import GatewayClient
+
+    numbers: list[int | None] = [None]
+    if version:
         with context.services() as services:
-            model = f"almanac@v{services.registry.resolve(version).number}"
-    body = {
-        "model": model,
-        "messages": [{"role": "user", "content": question}],
-        "max_tokens": max_tokens,
-        "temperature": 0,
-    }
-    answer, headers = _post(body)
-    text = answer["choices"][0]["message"]["content"]
-    served = headers.get("X-Almanac-Version", "")
+            numbers = [services.registry.resolve(name).number for name in version]
+    client = GatewayClient(context.settings())
+    said = [client.ask(question, version=n, max_tokens=max_tokens) for n in numbers]
     if json:
-        context.print_json({"question": question, "answer": text, "version": served})
+        rows = [{"question": question, "answer": s.text, "version": s.version} for s in said]
+        context.print_json(rows if len(rows) > 1 else rows[0])
+    elif len(said) == 1:
+        context.say(said[0].text)
     else:
-        context.say(text)
+        context.print_table(["version", "answer"], [(s.version, s.text) for s in said])
 
 
 @context.app.command()
@@ -138,22 +133,3 @@ def config_show(json: context.Json = False) -> None:
     context.print_table(
         ["setting", "value", "source"], [(s.key, s.value, s.source) for s in loaded.sources]
     )
-
-
-def _post(body: dict[str, Any]) -> tuple[dict[str, Any], Mapping[str, str]]:
-    """The answer, and its headers by names of any case."""
-    import httpx
-
-    from daemon.serving.process import announced_url
-
-    settings = context.settings()
-    gateway = settings.gateway
-    url = announced_url(settings.home) or f"http://{gateway.host}:{gateway.port}"
-    try:
-        response = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=_ASK_TIMEOUT_S)
-        data = response.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-        raise Retryable(f"no gateway answers at {url}; `almanac up` starts one") from None
-    if response.status_code != 200:
-        raise AlmanacError(f"the gateway refused: {data.get('error', {}).get('message', data)}")
-    return data, response.headers

@@ -111,6 +111,7 @@ class EvaluateController:
                     production_digest=summary["production_digest"],
                     verdict=verdict,
                     policy=str(summary["policy"]),
+                    policy_digest=summary["policy_digest"],
                     gate=gate,
                     evaluation=summary,
                     report_path=str(result / "report.html"),

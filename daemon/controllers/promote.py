@@ -12,13 +12,14 @@ import structlog
 from sqlmodel import Session, col, select
 
 from daemon.clock import Clock
-from daemon.errors import Conflict
+from daemon.errors import BlobError, Conflict, NotPromotable
 from daemon.registry.service import Registry
 from daemon.store.engine import Database
 from daemon.store.rows import EvaluationRow, ReleaseRow
 from daemon.store.states import ReleaseState, transition
 
 ACTOR = "promote"
+_MOVED = "production moved since this release was trained and judged; a person decides"
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ class PromoteController:
         self._enabled = enabled
 
     async def reconcile(self) -> int:
-        if not self._enabled:
+        if not self._enabled or await asyncio.to_thread(self._registry.frozen_by):
             return 0
         return await asyncio.to_thread(self._promote)
 
@@ -52,7 +53,7 @@ class PromoteController:
         generation, production = self._registry.current()
         against = judged.production_digest if judged else None
         if production != release.parent_digest or production != against:
-            self._hand_over(release.id or 0)
+            self._hand_over(release.id or 0, _MOVED)
             return 1
         try:
             move = self._registry.promote(
@@ -65,11 +66,14 @@ class PromoteController:
         except Conflict as error:
             log.info("promote.conflict", release_id=release.id, reason=str(error))
             return 0
+        except (NotPromotable, BlobError) as error:
+            self._hand_over(release.id or 0, str(error))
+            return 1
         log.info("promoted", release_id=release.id, generation=move.generation)
         return 1
 
-    def _hand_over(self, release_id: int) -> None:
-        reason = "production moved since this release was trained and judged; a person decides"
+    def _hand_over(self, release_id: int, reason: str) -> None:
+        """A person decides from here on."""
 
         def work(session: Session) -> None:
             row = session.get(ReleaseRow, release_id)

@@ -88,6 +88,7 @@ def run(folder: Path, answers: AnswerStore, judge: Judge | None = None) -> Path:
 class _Found:
     """One look at a release."""
 
+    policy: Policy
     suite: Suite
     candidate: Evaluation
     production: Evaluation
@@ -126,7 +127,7 @@ def _examine(
         **options,
     )
     gate = decide(policy, candidate, production)
-    return _Found(suite=suite, candidate=candidate, production=production, gate=gate)
+    return _Found(policy=policy, suite=suite, candidate=candidate, production=production, gate=gate)
 
 
 def _judge(spec: JudgeSpec, settings: config.Settings, folder: Path) -> Judge | None:
@@ -168,6 +169,7 @@ def _publish(folder: Path, spec: EvaluationSpec, found: _Found) -> Path:
         "production_digest": spec.production_digest,
         "candidate_digest": spec.candidate_digest,
         "policy": gate.policy,
+        "policy_digest": digest_of(found.policy.model_dump(mode="json")),
         "suite": suite.digest,
         "units": digest_of([unit.digest for unit in spec.units]),
         "metrics": {

@@ -23,6 +23,7 @@ from evaluator.errors import PolicyError
 from evaluator.policy import Policy, load_policy, shipped
 from evaluator.probes import Suite, build_suite
 from knowledge.edits import EditUnit
+from knowledge.narrative import digest_of
 from knowledge.questions import Question
 
 JOB = "job.json"
@@ -110,6 +111,11 @@ def gate_policy(name: str) -> Policy:
         return load_policy(Path(name)) if name.endswith(".toml") else shipped(name)
     except PolicyError as error:
         raise ConfigError(str(error)) from None
+
+
+def policy_digest(name: str) -> str:
+    """Digest of a policy's content, whatever its file is called. Raises ConfigError."""
+    return digest_of(gate_policy(name).model_dump(mode="json"))
 
 
 def note_progress(folder: Path, stage: str, step: int, of: int) -> None:

@@ -31,7 +31,7 @@ class Blobs:
     """The blob store below `root`. Safe for several processes at once."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._tmp = root / "tmp"
         self._store = root / "sha256"
 
@@ -77,6 +77,23 @@ class Blobs:
                 "restore them from a backup, or roll back to another version"
             )
         return path
+
+    def remove(self, digest: str) -> int:
+        """Take the files away, by one rename; the bytes freed. Harmless when they are gone."""
+        path = self.path(digest)
+        if not path.is_dir():
+            return 0
+        size = sum(file.stat().st_size for file in path.iterdir())
+        self._tmp.mkdir(parents=True, exist_ok=True)
+        grave = self._tmp / uuid.uuid4().hex
+        os.replace(path, grave)
+        _flush_folder(path.parent)
+        _remove(grave)
+        return size
+
+    def age_s(self, digest: str) -> float:
+        """Seconds since the blob was stored."""
+        return time.time() - self.path(digest).stat().st_mtime
 
     def digests(self) -> list[str]:
         """Every stored digest, sorted."""

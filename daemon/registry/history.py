@@ -12,6 +12,8 @@ from daemon.store.rows import AliasEventRow
 from knowledge.narrative import digest_of
 
 GENESIS = "0" * 64
+FREEZE, UNFREEZE = "freeze", "unfreeze"
+"""Actions that stand in the history and move nothing."""
 _FIELDS = (
     "name",
     "generation",
@@ -55,6 +57,8 @@ def targets(events: Sequence[AliasEventRow]) -> list[str | None]:
     """
     stack: list[str | None] = [None]
     for event in events:
+        if event.action in (FREEZE, UNFREEZE):
+            continue
         if event.action == "rollback" and event.to_digest in stack:
             while stack[-1] != event.to_digest:
                 stack.pop()

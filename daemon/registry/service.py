@@ -1,72 +1,63 @@
 """The registry: versions by digest, verdicts about them, and aliases that move by compare-and-set.
 
-Owns registration, evaluations, promotion and rollback. A promotion is one transaction: the verdict
-for this very digest is checked, the alias's generation compared and set, the event chained, release
-and changes brought in line. Rollback needs no gate, no network and no trainer. Version 0 is the
-base model: digest None, always promotable.
+Owns registration, evaluations, promotion, rollback and freezing. A promotion is one transaction:
+the verdict for this very digest is checked, the alias's generation compared and set, the event
+chained, release and changes brought in line. Rollback needs no gate, no network and no trainer.
+Version 0 is the base model: digest None, always promotable. Collecting garbage, exporting and
+comparing are modules beside this one.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session, col, func, select
 
 from daemon.clock import Clock
-from daemon.errors import Conflict, NotFound, NotPromotable
-from daemon.registry import history
-from daemon.registry.adapters import manifest_of
+from daemon.errors import BlobError, Conflict, NeedsSecondPerson, NotPromotable
+from daemon.registry import aliases, history
+from daemon.registry.adapters import hashes, manifest_of
+from daemon.registry.aliases import Protection, Step, adapter_row, events_of, latest_evaluation
 from daemon.registry.blobs import Blobs
+from daemon.registry.collecting import GRACE_S, Collected, collect
+from daemon.registry.keys import Keys
 from daemon.registry.lineage import align, lineage, live_units_of, units_of_release
-from daemon.store.engine import Database
-from daemon.store.rows import AdapterRow, AliasEventRow, AliasRow, EvaluationRow, ReleaseRow
-from daemon.store.states import ReleaseState, record_event
+from daemon.registry.provenance import Difference, Provenance, difference, measured, provenance
+from daemon.registry.statements import canonical, differences, statement_of
+from daemon.registry.versions import Move, Version, move_of, named, version_of
+from daemon.store.engine import Database, hold
+from daemon.store.rows import AdapterRow, AliasEventRow, AliasRow, EvaluationRow
+from daemon.store.states import record_event
 from knowledge.edits import EditUnit
 
 PRODUCTION = "production"
+_ATTEMPTS = 3
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """One version of the model. Number 0, digest None, is the base model."""
-
-    number: int
-    digest: str | None
-    parent: str | None = None
-    release: int | None = None
-    size_bytes: int = 0
-    created_at: dt.datetime | None = None
-    verdict: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One move of an alias, as it stands in its history."""
-
-    alias: str
-    generation: int
-    from_digest: str | None
-    to_digest: str | None
-    action: str
-    actor: str
-    reason: str
-    evaluation: int | None
-    at: dt.datetime
+__all__ = ["PRODUCTION", "Move", "Registry", "Version"]
 
 
 class Registry:
     """Blocking calls; the event loop uses them through a thread. Safe for several processes.
 
-    `served` is the alias that the gateway follows: what changes and releases call production."""
+    `served` is the alias that the gateway follows: what changes and releases call production. The
+    keys lie beside the blobs. `protection` defaults to the served alias taking passed versions."""
 
     def __init__(
-        self, database: Database, blobs: Blobs, clock: Clock, *, served: str = PRODUCTION
+        self,
+        database: Database,
+        blobs: Blobs,
+        clock: Clock,
+        *,
+        served: str = PRODUCTION,
+        protection: Protection | None = None,
     ) -> None:
         self.served = served
+        self.keys = Keys(blobs.root.parent / "keys")
+        self.protection = protection or Protection(aliases=frozenset({served}))
         self._database = database
         self._blobs = blobs
         self._clock = clock
@@ -81,44 +72,48 @@ class Registry:
         parent: str | None = None,
         release: int | None = None,
         manifest: dict[str, Any] | None = None,
+        origin: dict[str, Any] | None = None,
     ) -> Version:
         """Store the adapter in `folder` and give it the next number. Harmless when repeated.
 
-        `manifest` defaults to the `manifest.json` in the folder.
+        `manifest` defaults to the `manifest.json` in the folder; `origin` says where an imported
+        adapter came from. Raises BlobError when the folder is no acceptable adapter.
         """
-        blob = self._blobs.add(folder)
-        if manifest is None:
-            manifest = manifest_of(blob.path)
-        with self._database.write() as session:
-            row = session.get(AdapterRow, blob.digest)
-            if row is None:
-                last = session.exec(select(func.max(AdapterRow.version))).one()
-                row = AdapterRow(
-                    digest=blob.digest,
-                    version=(last or 0) + 1,
-                    parent_digest=parent,
-                    release_id=release,
-                    base_model=base_model,
-                    size_bytes=blob.size_bytes,
-                    manifest=manifest,
-                    created_at=self._clock.now(),
-                )
-                session.add(row)
-                record_event(
-                    session,
-                    "adapter",
-                    blob.digest,
-                    actor="registry",
-                    reason=f"registered as version {row.version}",
-                    now=self._clock.now(),
-                )
-            return _version(row, None)
+        for _ in range(_ATTEMPTS):
+            blob = self._blobs.add(folder)
+            known = manifest_of(blob.path) if manifest is None else manifest
+            with self._write() as session:
+                if not blob.path.is_dir():
+                    continue  # collected as an orphan between the two lines above
+                row = session.get(AdapterRow, blob.digest)
+                if row is None:
+                    row = AdapterRow(
+                        digest=blob.digest,
+                        version=self._next_number(session),
+                        parent_digest=parent,
+                        release_id=release,
+                        base_model=base_model,
+                        size_bytes=blob.size_bytes,
+                        manifest=known,
+                        statement={},
+                        signature="",
+                        created_at=self._clock.now(),
+                    )
+                    self._vouch(row, blob.path, origin)
+                    session.add(row)
+                    self._note(session, blob.digest, f"registered as version {row.version}")
+                elif row.purged_at is not None:
+                    row.purged_at = None
+                    session.add(row)
+                    self._note(session, blob.digest, "its files are back")
+                return version_of(row, latest_evaluation(session, blob.digest))
+        raise BlobError(f"the files of {folder} were collected each time they were stored; again?")
 
     def versions(self) -> list[Version]:
         """Every version, the base model first, with its latest verdict."""
         with self._database.read() as session:
             rows = session.exec(select(AdapterRow).order_by(col(AdapterRow.version))).all()
-            found = [_version(row, _latest_evaluation(session, row.digest)) for row in rows]
+            found = [version_of(row, latest_evaluation(session, row.digest)) for row in rows]
         return [Version(number=0, digest=None), *found]
 
     def resolve(self, name: str) -> Version:
@@ -126,36 +121,44 @@ class Registry:
 
         Raises NotFound, also when the beginning fits several.
         """
-        text = name.strip().lower()
-        versions = self.versions()
-        if text in ("base", "0", "v0"):
-            return versions[0]
-        number = text.removeprefix("v")
-        if number.isdigit() and len(number) < 8:
-            hits = [v for v in versions if v.number == int(number)]
-        else:
-            long_enough = len(text) >= 8
-            hits = [v for v in versions if long_enough and v.digest and v.digest.startswith(text)]
-        if len(hits) != 1:
-            raise NotFound(
-                f"no version is called {name!r}; `almanac registry list` shows numbers and digests"
-            )
-        return hits[0]
+        return named(name, self.versions())
 
     def path_of(self, digest: str) -> Path:
         """The read-only folder of an adapter's files. Raises NotFound for an unknown digest."""
         with self._database.read() as session:
-            _adapter(session, digest)
+            adapter_row(session, digest)
         return self._blobs.path(digest)
 
     def verify(self, digest: str) -> Path:
-        """Hash the files again; their folder. Raises NotFound, or BlobError for altered files."""
-        self.path_of(digest)
+        """Check the signature, and hash the files again; their folder.
+
+        Raises NotFound, or BlobError for altered files or an altered statement.
+        """
+        with self._database.read() as session:
+            row = adapter_row(session, digest)
+        if row.purged_at is not None:
+            raise BlobError(
+                f"the files of version {row.version} were collected on {row.purged_at:%Y-%m-%d}; "
+                "import it again, or take another version"
+            )
+        self._check_statement(row)
         return self._blobs.verify(digest)
+
+    def _check_statement(self, row: AdapterRow) -> None:
+        if self.keys.verified_by(canonical(row.statement), row.signature) is None:
+            raise BlobError(
+                f"the manifest of adapter {row.digest[:12]} was altered, or is signed by no key "
+                "that is trusted here; restore it from a backup, or roll back to another version"
+            )
+        if odd := differences(row):
+            raise BlobError(
+                f"the record of adapter {row.digest[:12]} was altered: {', '.join(odd)} is not "
+                "what its signed manifest says; restore it from a backup"
+            )
 
     def manifest(self, digest: str) -> dict[str, Any]:
         with self._database.read() as session:
-            return _adapter(session, digest).manifest
+            return adapter_row(session, digest).manifest
 
     def units(self, digest: str | None) -> list[EditUnit]:
         """The units of the release that made this version (none for the base model)."""
@@ -182,16 +185,49 @@ class Registry:
         """Remove what killed writers left behind an hour ago or longer; the number of folders."""
         return self._blobs.sweep(older_than_s=3600.0)
 
+    def provenance(self, digest: str) -> Provenance:
+        """Facts, evidence, reviewers, recipe, code and evaluation behind a version. Raises
+        NotFound."""
+        return provenance(self._database, digest)
+
+    def difference(self, left: Version, right: Version) -> Difference:
+        """What the right version knows and measures that the left one does not."""
+        return difference(self._database, left, right)
+
+    def collect(
+        self,
+        *,
+        actor: str,
+        older_than: dt.timedelta | None = None,
+        grace_s: float = GRACE_S,
+        dry_run: bool = False,
+    ) -> Collected:
+        """Remove left-overs and, with `older_than`, the files of versions that nothing needs."""
+        return collect(
+            self._database,
+            self._blobs,
+            self._clock,
+            actor=actor,
+            older_than=older_than,
+            grace_s=grace_s,
+            dry_run=dry_run,
+        )
+
     def orphans(self) -> list[str]:
-        """Digests of stored blobs that no row names: what a crash left before its row."""
+        """Digests of stored blobs that no version needs: what a crash left before its row, or after
+        its files were given up."""
         with self._database.read() as session:
-            known = set(session.exec(select(AdapterRow.digest)).all())
+            held = select(AdapterRow.digest).where(col(AdapterRow.purged_at).is_(None))
+            known = set(session.exec(held).all())
         return [digest for digest in self._blobs.digests() if digest not in known]
 
     # -- verdicts ---------------------------------------------------------------------------------
 
     def add_evaluation(self, session: Session, row: EvaluationRow) -> int:
-        """Store a verdict in the caller's transaction; its id."""
+        """Store a verdict in the caller's transaction; its id. One that does not say under which
+        policy's content it was reached is taken for one under the present policy."""
+        if row.policy_digest is None and self.protection.policy_digest is not None:
+            row.policy_digest = self.protection.policy_digest()
         session.add(row)
         session.flush()
         record_event(
@@ -209,7 +245,7 @@ class Registry:
     def evaluation(self, digest: str) -> EvaluationRow | None:
         """The latest evaluation of a version."""
         with self._database.read() as session:
-            return _latest_evaluation(session, digest)
+            return latest_evaluation(session, digest)
 
     def measured(self) -> list[tuple[int, dict[str, float]]]:
         """(version, metric values) of every evaluated version by its latest evaluation, in order of
@@ -221,7 +257,7 @@ class Registry:
                 .order_by(col(EvaluationRow.id))
             ).all()
         latest: dict[int, Any] = dict(list(rows))
-        return [(version, _values(latest[version])) for version in sorted(latest)]
+        return [(version, measured(latest[version])) for version in sorted(latest)]
 
     # -- aliases ----------------------------------------------------------------------------------
 
@@ -232,15 +268,27 @@ class Registry:
             row = session.get(AliasRow, alias or self.served)
             return (row.generation, row.digest) if row else (0, None)
 
+    def frozen_by(self, alias: str | None = None) -> str | None:
+        """Who forbade promotions of the alias; None when they are allowed."""
+        with self._database.read() as session:
+            row = session.get(AliasRow, alias or self.served)
+            return row.frozen_by if row else None
+
+    def before(self, alias: str | None = None) -> tuple[bool, str | None]:
+        """(whether a rollback has somewhere to go, where to)."""
+        with self._database.read() as session:
+            stack = history.targets(events_of(session, alias or self.served))
+        return (True, stack[-2]) if len(stack) > 1 else (False, None)
+
     def history(self, alias: str | None = None) -> list[Move]:
         """Every move, oldest first."""
         with self._database.read() as session:
-            return [_move(row) for row in _events(session, alias or self.served)]
+            return [move_of(row) for row in events_of(session, alias or self.served)]
 
     def broken_at(self, alias: str | None = None) -> int | None:
         """The first generation at which the hash chain does not hold; None when it does."""
         with self._database.read() as session:
-            return history.broken_at(_events(session, alias or self.served))
+            return history.broken_at(events_of(session, alias or self.served))
 
     def promote(
         self,
@@ -254,31 +302,67 @@ class Registry:
     ) -> Move:
         """Point `alias` at `digest` (None: the base model).
 
-        `expected_generation` is what the caller decided upon; Conflict when the alias moved since.
-        Raises NotPromotable unless the latest evaluation of this digest passed; `override` lets a
-        person promote an inconclusive one, with a reason that stays in the history. BlobError when
-        the files are not what the digest says.
+        `expected_generation` is what the caller decided upon; Conflict when the alias moved since,
+        or is frozen. A protected alias raises NotPromotable unless the latest evaluation of this
+        digest passed under the present policy; `override` lets a person promote what is not failed,
+        with a reason that stays in the history, and raises NeedsSecondPerson where it takes two.
+        BlobError when the files are not what the digest says.
         """
         if digest is not None:
             self.verify(digest)
-        with self._database.write() as session:
-            evaluation = None
-            action = "promote"
-            if digest is not None:
-                _adapter(session, digest)
-                evaluation = _latest_evaluation(session, digest)
-                action = _admit(digest, evaluation, override=override, reason=reason)
-                _refuse_synthetic(session, digest)
-            return self._set(
-                session,
-                alias,
-                digest,
-                action=action,
-                actor=actor,
-                reason=reason,
-                expected_generation=expected_generation,
-                evaluation=evaluation.id if evaluation else None,
+        with self._write() as session:
+            row = aliases.alias_row(session, alias, self._clock.now())
+            aliases.check_generation(row, expected_generation)
+            aliases.refuse_frozen(row)
+            event = self._promote(
+                session, row, digest, actor=actor, reason=reason, override=override
             )
+            if event is not None:
+                return move_of(event)
+        raise NeedsSecondPerson(
+            f"noted that {actor} wants {alias} to serve {(digest or '')[:12]} against the gate; "
+            "it moves when somebody else gives the same command"
+        )
+
+    def _promote(
+        self,
+        session: Session,
+        row: AliasRow,
+        digest: str | None,
+        *,
+        actor: str,
+        reason: str,
+        override: bool,
+    ) -> AliasEventRow | None:
+        """The event; None when an override waits for a second person."""
+        action, evaluation = aliases.PROMOTE, None
+        if digest is not None:
+            if adapter_row(session, digest).purged_at is not None:
+                raise BlobError(f"the files of adapter {digest[:12]} have just been collected")
+            action, evaluation = aliases.admit(
+                session, self.protection, row.name, digest, override=override
+            )
+            aliases.refuse_synthetic(session, digest)
+            if action == aliases.OVERRIDE:
+                if not reason.strip():
+                    raise NotPromotable("an override needs a reason")
+                if self.protection.second_person:
+                    wish = aliases.ask_for_override(
+                        session, row, digest, actor=actor, reason=reason, now=self._clock.now()
+                    )
+                    if wish is None:
+                        return None
+                    reason = f"{wish.reason}; {actor}: {reason}"
+                    actor = f"{wish.actor} and {actor}"
+        step = Step(
+            alias=row.name,
+            digest=digest,
+            action=action,
+            actor=actor,
+            reason=reason,
+            evaluation=evaluation,
+        )
+        return self._move(session, row, step)
 
     def rollback(
         self,
@@ -297,7 +381,7 @@ class Registry:
             raise Conflict('a rollback needs a reason: --reason "..."')
         wanted = self.resolve(to).digest if to is not None else None
         with self._database.read() as session:
-            events = _events(session, alias)
+            events = events_of(session, alias)
         if to is None:
             stack = history.targets(events)
             if len(stack) < 2:
@@ -311,163 +395,68 @@ class Registry:
             self.verify(wanted)
         if to is None and expected_generation is None:
             expected_generation = events[-1].generation  # "the one before" is of this state alone
-        with self._database.write() as session:
-            return self._set(
-                session,
-                alias,
-                wanted,
-                action="rollback",
+        with self._write() as session:
+            row = aliases.alias_row(session, alias, self._clock.now())
+            step = Step(
+                alias=alias,
+                digest=wanted,
+                action=aliases.ROLLBACK,
                 actor=actor,
                 reason=reason,
                 expected_generation=expected_generation,
-                evaluation=None,
             )
+            return move_of(self._move(session, row, step))
 
-    def _set(
-        self,
-        session: Session,
-        alias: str,
-        digest: str | None,
-        *,
-        action: str,
-        actor: str,
-        reason: str,
-        expected_generation: int | None,
-        evaluation: int | None,
-    ) -> Move:
+    def freeze(self, alias: str | None = None, *, actor: str, reason: str) -> Move:
+        """Forbid promotions of an alias until it is unfrozen; rollbacks stay possible. Raises
+        Conflict when it is frozen already."""
+        return self._set_frozen(alias or self.served, history.FREEZE, actor, reason)
+
+    def unfreeze(self, alias: str | None = None, *, actor: str, reason: str) -> Move:
+        """Allow promotions again. Raises Conflict when the alias is not frozen."""
+        return self._set_frozen(alias or self.served, history.UNFREEZE, actor, reason)
+
+    def _set_frozen(self, alias: str, action: str, actor: str, reason: str) -> Move:
+        if not reason.strip():
+            raise Conflict(f'to {action} an alias needs a reason: --reason "..."')
+        with self._write() as session:
+            row = aliases.alias_row(session, alias, self._clock.now())
+            if (row.frozen_by is not None) == (action == history.FREEZE):
+                raise Conflict(f"{alias} is {'' if row.frozen_by else 'not '}frozen already")
+            row.frozen_by = actor if action == history.FREEZE else None
+            step = Step(alias=alias, digest=row.digest, action=action, actor=actor, reason=reason)
+            return move_of(aliases.move(session, row, step, self._clock.now()))
+
+    def _move(self, session: Session, row: AliasRow, step: Step) -> AliasEventRow:
+        """The move, and production's releases and changes brought in line with it."""
         now = self._clock.now()
-        row = session.get(AliasRow, alias) or AliasRow(name=alias, generation=0, updated_at=now)
-        if expected_generation is not None and row.generation != expected_generation:
-            raise Conflict(
-                f"{alias} moved meanwhile (generation {row.generation}, expected "
-                f"{expected_generation}); look at `almanac registry history` and decide again"
-            )
-        if row.digest == digest:
-            raise Conflict(f"{alias} already points there; nothing was changed")
-        if alias == self.served:
-            _refuse_discarded(session, digest)
-        events = _events(session, alias)
-        event = AliasEventRow(
-            name=alias,
-            generation=row.generation + 1,
-            from_digest=row.digest,
-            to_digest=digest,
-            action=action,
-            actor=actor,
-            reason=reason,
-            evaluation_id=evaluation,
-            at=now,
-            previous_hash=events[-1].hash if events else history.GENESIS,
-            hash="",
-        )
-        event.hash = history.hash_of(event)
-        row.digest, row.generation, row.updated_at = digest, event.generation, now
-        session.add(row)
-        session.add(event)
-        record_event(
-            session,
-            "alias",
-            alias,
-            actor=actor,
-            reason=reason,
-            now=now,
-            data={"action": action, "to": digest, "generation": event.generation},
-        )
-        if alias == self.served:
-            align(session, digest, actor=actor, reason=f"{action}: {reason}", now=now)
+        served = row.name == self.served
+        if served:
+            aliases.refuse_discarded(session, step.digest)
+        event = aliases.move(session, row, step, now)
+        if served:
+            why = f"{step.action}: {step.reason}"
+            align(session, step.digest, actor=step.actor, reason=why, now=now)
         session.flush()
-        return _move(event)
+        return event
 
+    # -- inside -----------------------------------------------------------------------------------
 
-def _admit(digest: str, evaluation: EvaluationRow | None, *, override: bool, reason: str) -> str:
-    """The action under which this digest may be promoted. Raises NotPromotable."""
-    if evaluation is None:
-        raise NotPromotable(f"adapter {digest[:12]} was never evaluated; evaluate it first")
-    if evaluation.verdict == "pass":
-        return "promote"
-    if evaluation.verdict == "inconclusive" and override and reason.strip():
-        return "override"
-    hint = (
-        "a person may promote it with --override and a reason"
-        if evaluation.verdict == "inconclusive"
-        else "see `almanac release show` for the criteria that it missed"
-    )
-    raise NotPromotable(f"the gate said {evaluation.verdict} to adapter {digest[:12]}; {hint}")
+    @contextmanager
+    def _write(self) -> Iterator[Session]:
+        with self._database.write() as session:
+            hold(session, "registry")
+            yield session
 
+    @staticmethod
+    def _next_number(session: Session) -> int:
+        return (session.exec(select(func.max(AdapterRow.version))).one() or 0) + 1
 
-def _refuse_synthetic(session: Session, digest: str) -> None:
-    """Made-up facts are research data: no alias that users ask may know them."""
-    for adapter in lineage(session, digest):
-        taught = units_of_release(session, adapter.release_id) if adapter.release_id else []
-        made_up = [unit.id for unit in taught if unit.synthetic]
-        if made_up:
-            raise NotPromotable(
-                f"version {adapter.version} was taught the synthetic edit {made_up[0]}; such "
-                "versions are for experiments and never served. Train one without it"
-            )
+    def _vouch(self, row: AdapterRow, folder: Path, origin: dict[str, Any] | None) -> None:
+        files = hashes([path for path in folder.iterdir() if path.is_file()], folder)
+        row.statement = statement_of(row, files, origin)
+        row.signature = self.keys.sign(canonical(row.statement))
 
-
-def _refuse_discarded(session: Session, digest: str | None) -> None:
-    """The edits of a discarded release wait for another one: production must not have them."""
-    for adapter in lineage(session, digest):
-        release = session.get(ReleaseRow, adapter.release_id) if adapter.release_id else None
-        if release is not None and release.state == ReleaseState.DISCARDED:
-            raise NotPromotable(
-                f"version {adapter.version} is of release {release.id}, which was discarded; its "
-                "edits are approved again and go into the next release"
-            )
-
-
-def _values(evaluation: dict[str, Any]) -> dict[str, float]:
-    """The candidate's metrics of a stored evaluation, those that were measured."""
-    metrics = evaluation.get("metrics", {}).get("candidate", {})
-    return {name: m["value"] for name, m in metrics.items() if m.get("value") is not None}
-
-
-def _adapter(session: Session, digest: str) -> AdapterRow:
-    row = session.get(AdapterRow, digest)
-    if row is None:
-        raise NotFound(f"no adapter has the digest {digest[:12]}; see `almanac registry list`")
-    return row
-
-
-def _latest_evaluation(session: Session, digest: str) -> EvaluationRow | None:
-    return session.exec(
-        select(EvaluationRow)
-        .where(EvaluationRow.adapter_digest == digest)
-        .order_by(col(EvaluationRow.id).desc())
-    ).first()
-
-
-def _events(session: Session, alias: str) -> Sequence[AliasEventRow]:
-    return session.exec(
-        select(AliasEventRow)
-        .where(AliasEventRow.name == alias)
-        .order_by(col(AliasEventRow.generation))
-    ).all()
-
-
-def _version(row: AdapterRow, evaluation: EvaluationRow | None) -> Version:
-    return Version(
-        number=row.version,
-        digest=row.digest,
-        parent=row.parent_digest,
-        release=row.release_id,
-        size_bytes=row.size_bytes,
-        created_at=row.created_at,
-        verdict=evaluation.verdict if evaluation else None,
-    )
-
-
-def _move(row: AliasEventRow) -> Move:
-    return Move(
-        alias=row.name,
-        generation=row.generation,
-        from_digest=row.from_digest,
-        to_digest=row.to_digest,
-        action=row.action,
-        actor=row.actor,
-        reason=row.reason,
-        evaluation=row.evaluation_id,
-        at=row.at,
-    )
+    def _note(self, session: Session, digest: str, reason: str) -> None:
+        now: dt.datetime = self._clock.now()
+        record_event(session, "adapter", digest, actor="registry", reason=reason, now=now)

@@ -14,15 +14,19 @@ from pathlib import Path
 
 from daemon import config, log
 from daemon.clock import clock_of
-from daemon.config import Settings
+from daemon.config import Settings, UpstreamKind
 from daemon.errors import AlmanacError
 from daemon.listening import listen
 from daemon.registry.blobs import Blobs
 from daemon.registry.service import Registry
+from daemon.serving.access import Access, check_exposure
 from daemon.serving.batching import Batcher
-from daemon.serving.gateway import Gateway
+from daemon.serving.embedded_upstream import EmbeddedUpstream
+from daemon.serving.gateway import Gateway, Limits
 from daemon.serving.process import serve
 from daemon.serving.source import RegistrySource
+from daemon.serving.upstream import Upstream
+from daemon.serving.vllm import VllmUpstream
 from daemon.store.engine import Database
 
 
@@ -47,25 +51,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(settings: Settings) -> None:
     """Serve until told to stop. Raises ConfigError, also for a base model that cannot be read."""
     signal.signal(signal.SIGTERM, _leave)  # what uvicorn re-raises at its end must not skip ours
-    listening = listen(settings.gateway.host, settings.gateway.port, "gateway.port")
+    chosen = settings.gateway
+    access = Access(settings.home)
+    check_exposure(chosen.host, access, public=chosen.public)
+    listening = listen(chosen.host, chosen.port, "gateway.port")
     database = Database.open(settings.database_url)
     try:
-        from daemon.serving.embedded import EmbeddedEngine  # loads torch
-
-        engine = EmbeddedEngine.load(settings.model.base, threads=settings.jobs.threads)
+        upstream, base_digest = _upstream(settings)
         clock = clock_of(settings)
         source = RegistrySource(
             database,
-            Registry(database, Blobs(settings.blobs), clock, served=settings.gateway.alias),
+            Registry(database, Blobs(settings.blobs), clock, served=chosen.alias),
             clock,
-            alias=settings.gateway.alias,
-            base_digest=engine.base_digest,
+            alias=chosen.alias,
+            base_digest=base_digest,
+            base=settings.model.base,
         )
-        gateway = Gateway(Batcher(engine), source, alias=settings.gateway.alias)
+        gateway = Gateway(
+            upstream,
+            source,
+            alias=chosen.alias,
+            access=access,
+            limits=Limits(timeout_s=chosen.timeout_s, log_prompts=chosen.log_prompts),
+            capacity=chosen.adapters,
+        )
         serve(gateway, listening, settings.home)
     finally:
         database.close()
         listening.close()
+
+
+def _upstream(settings: Settings) -> tuple[Upstream, str]:
+    """What answers, and the digest of its base model."""
+    chosen, base = settings.gateway, settings.model.base
+    if chosen.upstream is UpstreamKind.VLLM:
+        from trainer.fingerprint import base_digest
+
+        upstream = VllmUpstream(
+            chosen.vllm_url, base, max_in_flight=chosen.max_running + chosen.max_queue
+        )
+        return upstream, base_digest(base)
+    from daemon.serving.embedded import EmbeddedEngine  # loads torch
+
+    engine = EmbeddedEngine.load(base, threads=settings.jobs.threads)
+    batcher = Batcher(engine, max_running=chosen.max_running, max_queue=chosen.max_queue)
+    return EmbeddedUpstream(batcher), engine.base_digest
 
 
 def _leave(_number: int, _frame: object) -> None:

@@ -1,7 +1,9 @@
-"""One engine thread behind a short queue: requests that come together are answered together.
+"""One engine thread behind a short queue: requests are answered together, whenever they come.
 
-Owns the queue, its bound, the collecting window and the thread. Whatever touches the engine, also
-loading an adapter, runs on that one thread, so weights never change under a running batch.
+Owns the queue, its bound and the thread. A request joins what is being answered at the next token;
+requests under different versions take turns token by token, so a change of versions makes nobody
+wait for somebody else's whole answer. Whatever touches the engine, also loading an adapter, runs on
+that one thread.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -22,6 +24,30 @@ from knowledge.model import Chat, Generation, Sampling
 T = TypeVar("T")
 Piece = Generation | BaseException | None
 """Of a stream: more of the answer, what went wrong, or None for its end."""
+Ask = tuple[Chat, Sampling]
+
+
+class Running(Protocol):
+    """One answer in the making. Its text grows with each step of the engine."""
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def ended(self) -> bool:
+        """It ended by itself, and was not cut at its limit."""
+        ...
+
+    @property
+    def tokens(self) -> int: ...
+
+    def text(self) -> str:
+        """All of it so far."""
+        ...
+
+    def stop(self) -> None:
+        """Nobody wants the rest."""
+        ...
 
 
 class Engine(Protocol):
@@ -38,44 +64,52 @@ class Engine(Protocol):
 
     def unload_adapter(self, name: str) -> None: ...
 
-    def generate(
-        self, adapter: str | None, chats: Sequence[Chat], sampling: Sampling
-    ) -> list[list[Generation]]: ...
+    def begin(self, adapter: str | None, asks: Sequence[Ask]) -> list[Running]:
+        """Read the prompts of several chats, which join what runs under that adapter. `n` of a
+        sampling is 1."""
+        ...
 
-    def stream(self, adapter: str | None, chat: Chat, sampling: Sampling) -> Iterator[Generation]:
-        """The answer piece by piece: new text and its tokens. `finished` is True on the last piece
-        of an answer that ended by itself. Closing the iterator stops generation."""
+    def step(self, adapter: str | None) -> None:
+        """One more token for everything that runs under that adapter."""
         ...
 
     def prompt_tokens(self, chat: Chat) -> int: ...
 
 
-@dataclass(slots=True, kw_only=True)
-class _Completion:
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Work:
+    """A request: whole (`answer`) or streamed (`deliver`)."""
+
     adapter: str | None
     chat: Chat
     sampling: Sampling
     answer: Future[list[Generation]] = field(default_factory=Future)
+    deliver: Callable[[Piece], None] | None = None
+    stopped: threading.Event = field(default_factory=threading.Event)
+    running: list[Running] = field(default_factory=list)
+    said: str = ""
+    counted: int = 0
+    began_at: float = 0.0
+
+    def asks(self) -> list[Ask]:
+        """One ask an answer; each samples from a seed of its own."""
+        one, seed = replace(self.sampling, n=1), self.sampling.seed
+        return [(self.chat, replace(one, seed=seed + i)) for i in range(self.sampling.n)]
 
     @property
-    def key(self) -> object:
-        """Requests of one key may share a batch; sampled ones keep their own seed, so never do."""
-        return (self.adapter, self.sampling) if self.sampling.temperature == 0 else id(self)
+    def unwanted(self) -> bool:
+        return self.stopped.is_set() or self.answer.cancelled()
 
-
-@dataclass(slots=True, kw_only=True)
-class _Stream:
-    adapter: str | None
-    chat: Chat
-    sampling: Sampling
-    deliver: Callable[[Piece], None]
-    """Called with each piece, then with None at the end, or with what went wrong."""
-    stopped: threading.Event = field(default_factory=threading.Event)
+    def fail(self, error: BaseException) -> None:
+        if self.deliver is not None:
+            self.deliver(error)
+        elif self.answer.set_running_or_notify_cancel():
+            self.answer.set_exception(error)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Call:
-    """Maintenance: load, unload, smoke. Goes before waiting requests and is never refused."""
+    """Maintenance: load, unload. Goes before waiting requests and is never refused."""
 
     run: Callable[[], Any]
     answer: Future[Any] = field(default_factory=Future)
@@ -84,16 +118,13 @@ class _Call:
 class Batcher:
     """The engine behind its queue. `start` and `stop` own the thread; the rest is for asyncio."""
 
-    def __init__(
-        self, engine: Engine, *, window_s: float = 0.010, max_batch: int = 8, max_queue: int = 64
-    ) -> None:
+    def __init__(self, engine: Engine, *, max_running: int = 16, max_queue: int = 64) -> None:
         self.engine = engine
-        self._window_s = window_s
-        self._max_batch = max_batch
+        self._max_running = max_running
         self._max_queue = max_queue
         self._calls: deque[_Call] = deque()
-        self._work: deque[_Completion | _Stream] = deque()
-        self._streams: list[tuple[_Stream, Iterator[Generation]]] = []
+        self._waiting: deque[_Work] = deque()
+        self._active: dict[str | None, list[_Work]] = {}
         self._changed = threading.Condition()
         self._stopping = False
         self._recent_s = 0.1
@@ -101,7 +132,12 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        return len(self._work)
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Answers in the making."""
+        return sum(len(w.running) for works in list(self._active.values()) for w in list(works))
 
     def start(self) -> None:
         self._thread.start()
@@ -114,7 +150,7 @@ class Batcher:
         self._thread.join(timeout=30)
 
     async def call(self, run: Callable[[], T]) -> T:
-        """Run something on the engine thread, between two batches."""
+        """Run something on the engine thread, between two tokens."""
         call = _Call(run=run)
         with self._changed:
             self._calls.append(call)
@@ -122,25 +158,27 @@ class Batcher:
         return await asyncio.wrap_future(call.answer)
 
     async def complete(
-        self, adapter: str | None, chat: Chat, sampling: Sampling
+        self, adapter: str | None, chat: Chat, sampling: Sampling, *, ours: bool = False
     ) -> list[Generation]:
-        """`sampling.n` answers to one chat. Raises Overloaded, and whatever the engine raises."""
-        work = _Completion(adapter=adapter, chat=chat, sampling=sampling)
-        self._admit(work)
+        """`sampling.n` answers to one chat. Raises Overloaded (unless it is one of `ours`), and
+        whatever the engine raises. Cancelling it stops the engine."""
+        work = _Work(adapter=adapter, chat=chat, sampling=sampling)
+        self._admit(work, bounded=not ours)
         return await asyncio.wrap_future(work.answer)
 
     async def stream(
         self, adapter: str | None, chat: Chat, sampling: Sampling
     ) -> AsyncIterator[Generation]:
-        """The answer piece by piece; leaving the iteration stops the engine. Raises Overloaded."""
+        """The answer piece by piece; `finished` is True on the last piece of an answer that ended
+        by itself. Leaving the iteration stops the engine. Raises Overloaded."""
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[Piece] = asyncio.Queue()
 
         def deliver(piece: Piece) -> None:
             loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        work = _Stream(adapter=adapter, chat=chat, sampling=sampling, deliver=deliver)
-        self._admit(work)
+        work = _Work(adapter=adapter, chat=chat, sampling=sampling, deliver=deliver)
+        self._admit(work, bounded=True)
         try:
             while (piece := await pieces.get()) is not None:
                 if isinstance(piece, BaseException):
@@ -151,111 +189,128 @@ class Batcher:
 
     def check_room(self) -> None:
         """Raises Overloaded when a request that came now would be refused."""
-        if len(self._work) >= self._max_queue:
-            raise Overloaded(len(self._work), self._retry_after_s())
+        if len(self._waiting) >= self._max_queue:
+            raise Overloaded(len(self._waiting), self._retry_after_s())
 
-    def _admit(self, work: _Completion | _Stream) -> None:
+    def _admit(self, work: _Work, *, bounded: bool) -> None:
         with self._changed:
-            self.check_room()
-            self._work.append(work)
+            if bounded:
+                self.check_room()
+            self._waiting.append(work)
             self._changed.notify()
 
     def _retry_after_s(self) -> int:
         """About how long the present queue takes: whole seconds, at least one."""
-        return max(1, round(len(self._work) * self._recent_s / self._max_batch))
+        return max(1, round(len(self._waiting) * self._recent_s / self._max_running))
 
     # -- engine thread ------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        """One thing after the other; running streams get a piece each in between."""
-        while True:
-            job = self._next()
-            if isinstance(job, _Call):
-                _settle(job.answer, job.run)
-            elif isinstance(job, _Stream):
-                self._open(job)
-            elif job:
-                self._run_batch(job)
-            elif not self._streams:
-                return
-            self._advance()
+        while self._wait():
+            while self._calls:
+                call = self._calls.popleft()
+                _settle(call.answer, call.run)
+            for adapter, works in self._fresh().items():
+                self._begin(adapter, works)
+            for adapter in list(self._active):
+                self._step(adapter)
 
-    def _next(self) -> _Call | _Stream | list[_Completion]:
-        """What to do now. Nothing means: only the running streams, or the end."""
+    def _wait(self) -> bool:
+        """Whether there is something to do; waits for it."""
         with self._changed:
-            while not (self._calls or self._work or self._streams or self._stopping):
+            while not (self._calls or self._waiting or self._active or self._stopping):
                 self._changed.wait()
             if self._stopping:
                 self._refuse_all()
-            if self._calls:
-                return self._calls.popleft()
-            if not self._work:
-                return []
-            first = self._work.popleft()
-            return first if isinstance(first, _Stream) else self._collect(first)
+            return bool(self._calls or self._waiting or self._active) or not self._stopping
 
-    def _collect(self, first: _Completion) -> list[_Completion]:
-        """The requests that can share a batch with `first`, waiting a moment for more."""
-        deadline = time.monotonic() + self._window_s
-        batch = [first]
-        while True:
-            for work in list(self._work):
-                if len(batch) == self._max_batch:
-                    return batch
-                if isinstance(work, _Completion) and work.key == first.key:
-                    self._work.remove(work)
-                    batch.append(work)
-            left = deadline - time.monotonic()
-            busy = self._stopping or self._calls or self._streams
-            if left <= 0 or len(batch) == self._max_batch or busy:
-                return batch
-            self._changed.wait(left)
+    def _fresh(self) -> dict[str | None, list[_Work]]:
+        """Waiting requests that there is room for, by adapter, in the order in which they came."""
+        found: dict[str | None, list[_Work]] = {}
+        room = self._max_running - self.running
+        with self._changed:
+            while self._waiting and (self._waiting[0].sampling.n <= room or not self.running):
+                work = self._waiting.popleft()
+                if not work.unwanted:
+                    found.setdefault(work.adapter, []).append(work)
+                    room -= work.sampling.n
+                if room <= 0:
+                    break
+        return found
 
-    def _run_batch(self, batch: list[_Completion]) -> None:
-        batch = [work for work in batch if work.answer.set_running_or_notify_cancel()]
-        if not batch:
-            return
-        started = time.monotonic()
+    def _begin(self, adapter: str | None, works: list[_Work]) -> None:
+        now = time.monotonic()
         try:
-            chats = [work.chat for work in batch]
-            answers = self.engine.generate(batch[0].adapter, chats, batch[0].sampling)
+            running = self.engine.begin(adapter, [ask for work in works for ask in work.asks()])
         except Exception as error:
-            for work in batch:
-                work.answer.set_exception(error)
+            if len(works) == 1:
+                works[0].fail(error)
+            else:  # one that cannot be answered must not take the others with it
+                for work in works:
+                    self._begin(adapter, [work])
             return
-        self._recent_s = 0.8 * self._recent_s + 0.2 * (time.monotonic() - started)
-        for work, answer in zip(batch, answers, strict=True):
-            work.answer.set_result(answer)
+        for work in works:
+            count = work.sampling.n
+            work.running, running, work.began_at = running[:count], running[count:], now
+        self._active.setdefault(adapter, []).extend(works)
 
-    def _open(self, work: _Stream) -> None:
+    def _step(self, adapter: str | None) -> None:
+        works = self._active[adapter]
+        for work in works:
+            if work.unwanted:
+                for running in work.running:
+                    running.stop()
         try:
-            self._streams.append((work, self.engine.stream(work.adapter, work.chat, work.sampling)))
+            self.engine.step(adapter)
         except Exception as error:
-            work.deliver(error)
+            del self._active[adapter]
+            for work in works:
+                for running in work.running:
+                    running.stop()
+                work.fail(error)
+            return
+        left = [work for work in works if not self._told(work)]
+        if left:
+            self._active[adapter] = left
+        else:
+            del self._active[adapter]
 
-    def _advance(self) -> None:
-        """The next piece of every running stream."""
-        for running in list(self._streams):
-            work, pieces = running
-            try:
-                piece = None if work.stopped.is_set() else next(pieces, None)
-            except Exception as error:
-                self._streams.remove(running)
-                work.deliver(error)
-                continue
-            if piece is None:
-                self._streams.remove(running)
-            work.deliver(piece)
+    def _told(self, work: _Work) -> bool:
+        """Hand on what is new of an answer; True at its end."""
+        done = all(running.done for running in work.running)
+        if work.deliver is not None:
+            self._tell_piece(work, work.running[0], done)
+        elif done and work.answer.set_running_or_notify_cancel():
+            work.answer.set_result(
+                [Generation(text=r.text(), finished=r.ended, tokens=r.tokens) for r in work.running]
+            )
+        if done:
+            took_s = time.monotonic() - work.began_at
+            self._recent_s = 0.8 * self._recent_s + 0.2 * took_s
+        return done
+
+    @staticmethod
+    def _tell_piece(work: _Work, running: Running, done: bool) -> None:
+        assert work.deliver is not None
+        text, tokens = running.text(), running.tokens
+        whole = done or not text.endswith("\ufffd")  # a character whose bytes are not all there yet
+        if whole and text.startswith(work.said) and (done or text != work.said):
+            new = text[len(work.said) :]
+            finished = done and running.ended
+            work.deliver(Generation(text=new, finished=finished, tokens=tokens - work.counted))
+            work.said, work.counted = text, tokens
+        if done:
+            work.deliver(None)
 
     def _refuse_all(self) -> None:
         stopped = RuntimeError("the gateway is stopping")
-        for work in [*self._calls, *self._work]:
-            if isinstance(work, _Stream):
-                work.deliver(stopped)
-            elif work.answer.set_running_or_notify_cancel():
-                work.answer.set_exception(stopped)
+        for work in self._waiting:
+            work.fail(stopped)
+        for call in self._calls:
+            if call.answer.set_running_or_notify_cancel():
+                call.answer.set_exception(stopped)
         self._calls.clear()
-        self._work.clear()
+        self._waiting.clear()
 
 
 def _settle(answer: Future[Any], run: Callable[[], Any]) -> None:

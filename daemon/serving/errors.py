@@ -2,6 +2,8 @@
 
 RequestError       the request cannot be answered as it is; carries the OpenAI error fields
 ├── Overloaded         the queue is full; come back after `retry_after_s`
+├── NotAllowed         no API key that counts came with the request
+├── TookTooLong        the answer was not there in time, and was given up
 └── NotServing         no version is loaded yet, or the first one was refused
 VersionRefused     a version did not load or failed its smoke test; the old one goes on serving
 """
@@ -41,6 +43,30 @@ class Overloaded(RequestError):
             code="queue_full",
         )
         self.retry_after_s = retry_after_s
+
+
+class NotAllowed(RequestError):
+    """Keys are needed, and none that counts was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this gateway needs an API key: send it as `Authorization: Bearer KEY`",
+            status=401,
+            kind="authentication_error",
+            code="invalid_api_key",
+        )
+
+
+class TookTooLong(RequestError):
+    """The answer took longer than a request may."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(
+            f"no whole answer within {timeout_s:g} s; ask for fewer tokens, or try again later",
+            status=504,
+            kind="server_error",
+            code="timeout",
+        )
 
 
 class NotServing(RequestError):

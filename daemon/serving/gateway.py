@@ -1,7 +1,7 @@
 """The gateway's HTTP side: an OpenAI-compatible API over whatever version the alias points to.
 
-Owns the routes, the request log and the life of the parts behind them. The wire format is
-`openai_api`, versions are `residents` and `reconcile`, the engine is behind `batching`.
+Owns the routes, keys, time limits, the request log and the life of the parts behind them. Versions
+are `residents` and `reconcile`, what answers is an `upstream`.
 """
 
 from __future__ import annotations
@@ -9,44 +9,70 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from daemon.serving.batching import Batcher
-from daemon.serving.errors import NotServing, Overloaded, RequestError, VersionRefused
-from daemon.serving.openai_api import (
-    Answer,
-    ChatRequest,
-    CompletionRequest,
-    error_body,
-    read,
+from daemon.serving.access import Access
+from daemon.serving.errors import (
+    NotAllowed,
+    NotServing,
+    Overloaded,
+    RequestError,
+    TookTooLong,
+    VersionRefused,
 )
+from daemon.serving.openai_api import error_body
 from daemon.serving.reconcile import Reconciler
 from daemon.serving.residents import Residents
+from daemon.serving.upstream import Call, Endpoint, Upstream
 from daemon.serving.versions import MODEL, Version, VersionSource, named
-from knowledge.model import Chat, Generation
 
 VERSION_HEADER = "X-Almanac-Version"
 DIGEST_HEADER = "X-Almanac-Digest"
+ID_HEADER = "X-Request-Id"
+_NEVER = ("echo", "prompt_logprobs")
+"""Fields that make vLLM score prompts, which can kill a server with adapters."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one request may take."""
+
+    timeout_s: float = 120.0
+    body_bytes: int = 1_000_000
+    log_prompts: bool = False
+    """Whether the request log holds what was asked. Off: prompts are the users' own."""
 
 
 class Gateway:
     """Answers requests with the version they ask for, or the one that the alias names."""
 
-    def __init__(self, batcher: Batcher, source: VersionSource, *, alias: str) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        source: VersionSource,
+        *,
+        alias: str,
+        access: Access | None = None,
+        limits: Limits | None = None,
+        capacity: int = 4,
+    ) -> None:
         self.alias = alias
-        self.batcher = batcher
+        self.upstream = upstream
         self.source = source
-        self.residents = Residents(batcher, source)
+        self.access = access
+        self.limits = limits or Limits()
+        self.residents = Residents(upstream, source, capacity=capacity)
         self.reconciler = Reconciler(self.residents, source)
 
     async def chosen(self, model: str) -> Version | None:
@@ -63,69 +89,59 @@ class Gateway:
             )
         return version
 
-    def prompt_tokens(self, chat: Chat) -> int:
-        """Length of a chat. Raises RequestError when no room is left for an answer to it."""
-        tokens, limit = self.batcher.engine.prompt_tokens(chat), self.batcher.engine.context_tokens
-        if tokens >= limit:
-            raise RequestError(
-                f"the prompt has {tokens} tokens, and the model holds {limit} with the answer",
-                param="messages",
-                code="context_length_exceeded",
-            )
-        return tokens
+    def check(self, endpoint: Endpoint, body: Any) -> Call:
+        """Read a request. Raises RequestError that names the field at fault."""
+        if not isinstance(body, dict):
+            raise RequestError("the body must be a JSON object")
+        for name in _NEVER:
+            if body.get(name) not in (None, False):
+                raise RequestError(
+                    f"{name} is refused: scoring a prompt can end a server that holds adapters",
+                    param=name,
+                    code="unsupported_parameter",
+                )
+        return self.upstream.check(endpoint, body)
 
-    async def answer(self, request: ChatRequest | CompletionRequest) -> Response:
-        """The response that is not streamed."""
-        started = time.monotonic()
-        async with self.residents.lease(await self.chosen(request.model)) as version:
-            chats, sampling = request.chats(), request.sampling()
-            prompt_tokens = sum(self.prompt_tokens(chat) for chat in chats)
-            tasks = [self.batcher.complete(version.adapter, chat, sampling) for chat in chats]
-            answers = [one for many in await asyncio.gather(*tasks) for one in many]
-        body = Answer(request, version.fingerprint).whole(answers, prompt_tokens)
-        _log_request(version, started, sum(a.tokens for a in answers), streamed=False)
-        return JSONResponse(body, headers=_headers(version))
-
-    async def streamed(self, request: ChatRequest | CompletionRequest) -> Response:
-        """The response as server-sent events; the version is fixed before the first byte."""
-        (chat,) = request.chats()
-        prompt_tokens = self.prompt_tokens(chat)
-        self.batcher.check_room()
-        lease = self.residents.lease(await self.chosen(request.model))
-        version = await lease.__aenter__()
-
-        async def events() -> AsyncIterator[str]:
-            async for chunk in self._chunks(request, version, prompt_tokens):
-                yield f"data: {json.dumps(chunk, ensure_ascii=False)}\n\n"
-            yield "data: [DONE]\n\n"
-
-        return _LeasedStream(events(), lease, version)
-
-    async def _chunks(
-        self, request: ChatRequest | CompletionRequest, version: Version, prompt_tokens: int
-    ) -> AsyncIterator[dict[str, Any]]:
-        started, tokens, last = time.monotonic(), 0, Generation(text="", finished=False, tokens=0)
-        answer = Answer(request, version.fingerprint)
-        if isinstance(request, ChatRequest):
-            yield answer.chunk(None)
-        pieces = self.batcher.stream(version.adapter, request.chats()[0], request.sampling())
+    async def answer(self, call: Call, line: RequestLine) -> Response:
+        """The response that is not streamed. Raises RequestError."""
         try:
-            async for last in pieces:
-                tokens += last.tokens
-                if last.text:
-                    yield answer.chunk(last.text)
+            async with asyncio.timeout(self.limits.timeout_s):
+                async with self.residents.lease(await self.chosen(call.model)) as version:
+                    line.version = version
+                    told = await self.upstream.answer(version, call)
+        except TimeoutError:
+            raise TookTooLong(self.limits.timeout_s) from None
+        line.told(200, told.tokens)
+        return JSONResponse(told.body, headers=_headers(version, line))
+
+    async def streamed(self, call: Call, line: RequestLine) -> Response:
+        """The response as server-sent events; the version is fixed before the first byte."""
+        lease = self.residents.lease(await self.chosen(call.model))
+        version = await lease.__aenter__()
+        line.version = version
+        events = self._events(version, call, line)
+        return _LeasedStream(events, lease, _headers(version, line))
+
+    async def _events(self, version: Version, call: Call, line: RequestLine) -> AsyncIterator[str]:
+        tokens, status = 0, 499  # a client that leaves in the middle
+        chunks = self.upstream.stream(version, call)
+        try:
+            async with asyncio.timeout(self.limits.timeout_s):
+                async for told in chunks:
+                    tokens += told.tokens
+                    yield _event(told.body)
+            status = 200
+            yield "data: [DONE]\n\n"
+        except TimeoutError:
+            status = 504
+            yield _event(error_body(TookTooLong(self.limits.timeout_s)))
         except RequestError as error:
-            yield error_body(error)
-            return
-        except Exception:
-            log.exception("gateway.stream_broken", version=version.label)
-            broken = "the engine failed in the middle of this answer; ask again"
-            yield error_body(RequestError(broken, status=500, kind="server_error"))
-            return
-        yield answer.chunk(None, finish="stop" if last.finished else "length")
-        if request.stream_options.include_usage:
-            yield answer.usage_chunk(prompt_tokens, tokens)
-        _log_request(version, started, tokens, streamed=True)
+            status = error.status
+            yield _event(error_body(error))
+        finally:
+            with suppress(RuntimeError):  # it is running: whoever runs it closes it
+                await chunks.aclose()  # pyright: ignore[reportAttributeAccessIssue]
+            line.told(status, tokens)
 
     def health(self) -> dict[str, Any]:
         """What serves, what should, and what stands between."""
@@ -133,6 +149,8 @@ class Gateway:
         problems = [refusal.reason] if refusal else []
         if self.reconciler.unreachable:
             problems.append(f"the registry cannot be read: {self.reconciler.unreachable}")
+        if self.upstream.problem:
+            problems.append(self.upstream.problem)
         status = "loading" if current is None else "degraded" if problems else "ok"
         return {
             "status": status,
@@ -144,7 +162,7 @@ class Gateway:
             "resident": [version.label for version in self.residents.loaded],
             "refused": refusal.target.version.label if refusal else None,
             "problems": problems,
-            "waiting": self.batcher.waiting,
+            "waiting": self.upstream.waiting,
         }
 
     async def models(self) -> dict[str, Any]:
@@ -160,6 +178,36 @@ class Gateway:
         }
 
 
+class RequestLine:
+    """The line of the request log: who asked what kind of thing, who answered, how it ended."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.id = uuid.uuid4().hex
+        self.version: Version | None = None
+        self.key: str | None = None
+        self.stream = False
+        self.prompt: Any = None
+        self._endpoint = endpoint
+        self._started = time.monotonic()
+
+    def told(self, status: int, tokens: int, code: str | None = None) -> None:
+        fields = {"prompt": self.prompt} if self.prompt is not None else {}
+        log.info(
+            "gateway.request",
+            request=self.id,
+            endpoint=self._endpoint.value,
+            key=self.key,
+            version=self.version.label if self.version else None,
+            digest=self.version.digest if self.version else None,
+            status=status,
+            code=code,
+            streamed=self.stream,
+            completion_tokens=tokens,
+            took_ms=round((time.monotonic() - self._started) * 1000, 1),
+            **fields,
+        )
+
+
 class _LeasedStream(StreamingResponse):
     """A stream that gives its version back however it ends, also when nobody ever reads it."""
 
@@ -167,24 +215,26 @@ class _LeasedStream(StreamingResponse):
         self,
         events: AsyncIterator[str],
         lease: AbstractAsyncContextManager[Version],
-        version: Version,
+        headers: dict[str, str],
     ) -> None:
-        super().__init__(events, media_type="text/event-stream", headers=_headers(version))
+        super().__init__(events, media_type="text/event-stream", headers=headers)
+        self._events = events
         self._lease = lease
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
+            await self._events.aclose()  # pyright: ignore[reportAttributeAccessIssue]
             await self._lease.__aexit__(None, None, None)
 
 
 def create_app(gateway: Gateway) -> FastAPI:
-    """The ASGI application; its lifespan runs the engine thread and the reconciler."""
+    """The ASGI application; its lifespan runs the upstream and the reconciler."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        gateway.batcher.start()
+        await gateway.upstream.start()
         follow = asyncio.create_task(gateway.reconciler.run())
         try:
             yield
@@ -192,7 +242,7 @@ def create_app(gateway: Gateway) -> FastAPI:
             follow.cancel()
             with suppress(asyncio.CancelledError):
                 await follow
-            await asyncio.to_thread(gateway.batcher.stop)
+            await gateway.upstream.stop()
 
     app = FastAPI(
         title="Almanac gateway", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None
@@ -200,64 +250,90 @@ def create_app(gateway: Gateway) -> FastAPI:
 
     @app.post("/v1/chat/completions")
     async def chat_completions(http: Request) -> Response:
-        return await _respond(gateway, ChatRequest, http)
+        return await _respond(gateway, Endpoint.CHAT, http)
 
     @app.post("/v1/completions")
     async def completions(http: Request) -> Response:
-        return await _respond(gateway, CompletionRequest, http)
+        return await _respond(gateway, Endpoint.COMPLETIONS, http)
 
     @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        return await gateway.models()
+    async def models(http: Request) -> Response:
+        try:
+            _holder(gateway, http)
+            return JSONResponse(await gateway.models())
+        except RequestError as error:
+            return _refusal(error)
 
     @app.get("/healthz")
     async def healthz() -> JSONResponse:
         health = gateway.health()
         return JSONResponse(health, status_code=503 if health["status"] == "loading" else 200)
 
-    @app.exception_handler(RequestError)
-    async def refused(_request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestError)
-        headers = {"Retry-After": "1"} if isinstance(error, NotServing) else None
-        if isinstance(error, Overloaded):
-            headers = {"Retry-After": str(error.retry_after_s)}
-        return JSONResponse(error_body(error), status_code=error.status, headers=headers)
-
-    @app.exception_handler(VersionRefused)
-    async def unusable(_request: Request, error: Exception) -> JSONResponse:
-        body = error_body(RequestError(str(error), kind="server_error", param="model"))
-        return JSONResponse(body, status_code=503)
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(_request: Request, error: Exception) -> JSONResponse:
-        return JSONResponse(error_body(RequestError(str(error))), status_code=400)
-
     return app
 
 
-async def _respond(
-    gateway: Gateway, kind: type[ChatRequest] | type[CompletionRequest], http: Request
-) -> Response:
+async def _respond(gateway: Gateway, endpoint: Endpoint, http: Request) -> Response:
+    line = RequestLine(endpoint)
     try:
-        body = await http.json()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        line.key = _holder(gateway, http)
+        body = await _body(http, gateway.limits.body_bytes)
+        call = gateway.check(endpoint, body)
+        line.stream = call.stream
+        if gateway.limits.log_prompts:
+            line.prompt = body.get("messages", body.get("prompt"))
+        gateway.upstream.admit(call)
+        return await (gateway.streamed(call, line) if call.stream else gateway.answer(call, line))
+    except RequestError as error:
+        found = error
+    except VersionRefused as error:
+        found = RequestError(str(error), status=503, kind="server_error", param="model")
+    except Exception:
+        log.exception("gateway.failed", request=line.id)
+        found = RequestError(
+            f"the engine failed; the log says more under {line.id}",
+            status=500,
+            kind="server_error",
+        )
+    line.told(found.status, 0, found.code)
+    return _refusal(found, line)
+
+
+def _holder(gateway: Gateway, http: Request) -> str:
+    """Whose key came with the request. Raises NotAllowed."""
+    if gateway.access is None:
+        return "anybody"
+    holder = gateway.access.holder(http.headers.get("authorization"))
+    if holder is None:
+        raise NotAllowed
+    return holder
+
+
+async def _body(http: Request, limit: int) -> Any:
+    data = b""
+    async for part in http.stream():
+        data += part
+        if len(data) > limit:
+            raise RequestError(f"the body has more than {limit} bytes", status=413)
+    try:
+        return json.loads(data)
+    except ValueError as error:
         raise RequestError(f"the body is not JSON: {error}") from None
-    request = read(kind, body)
-    if request.stream:
-        return await gateway.streamed(request)
-    return await gateway.answer(request)
 
 
-def _headers(version: Version) -> dict[str, str]:
-    return {VERSION_HEADER: version.label, DIGEST_HEADER: version.digest}
+def _refusal(error: RequestError, line: RequestLine | None = None) -> JSONResponse:
+    headers = {ID_HEADER: line.id} if line else {}
+    if isinstance(error, NotServing):
+        headers["Retry-After"] = "1"
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, NotAllowed):
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(error_body(error), status_code=error.status, headers=headers)
 
 
-def _log_request(version: Version, started: float, tokens: int, *, streamed: bool) -> None:
-    took_ms = round((time.monotonic() - started) * 1000, 1)
-    log.info(
-        "gateway.answered",
-        version=version.label,
-        took_ms=took_ms,
-        completion_tokens=tokens,
-        streamed=streamed,
-    )
+def _event(body: dict[str, Any]) -> str:
+    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
+
+
+def _headers(version: Version, line: RequestLine) -> dict[str, str]:
+    return {VERSION_HEADER: version.label, DIGEST_HEADER: version.digest, ID_HEADER: line.id}

@@ -1,32 +1,35 @@
 """Which versions the engine holds, which one the alias serves, and who is using which.
 
 Owns residency: load, smoke, flip, drain, unload, and the lease that pins a request to one version.
-Lives on one asyncio loop; the engine is only touched through the batcher.
+Lives on one asyncio loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
-from daemon.serving.batching import Batcher
 from daemon.serving.errors import NotServing, VersionRefused
+from daemon.serving.upstream import Upstream
 from daemon.serving.versions import Material, Version, VersionSource
-from knowledge.model import Sampling
-from knowledge.rendering import closed_book
+from knowledge.answers import mentions
 
-SMOKE_TOKENS = 32
+LEAST = 4
+"""Adapters that the upstream must be able to hold."""
 
 
 class Residents:
     """The versions in the engine. `capacity` counts adapters, the base model is always there."""
 
-    def __init__(self, batcher: Batcher, source: VersionSource, *, capacity: int = 4) -> None:
-        if capacity < 3:
-            raise ValueError("the engine must hold three adapters: current, previous, candidate")
-        self._batcher = batcher
+    def __init__(self, upstream: Upstream, source: VersionSource, *, capacity: int = 4) -> None:
+        if capacity < LEAST:
+            raise ValueError(
+                f"the upstream must hold {LEAST} adapters: current, the one before it, where a "
+                "rollback would go, candidate"
+            )
+        self._upstream = upstream
         self._source = source
         self._capacity = capacity
         self._loaded: OrderedDict[Version, Material] = OrderedDict()
@@ -35,11 +38,34 @@ class Residents:
         self._changing = asyncio.Lock()
         self.current: Version | None = None
         self.previous: Version | None = None
+        """What was served before."""
+        self.fallback: Version | None = None
+        """Where a rollback would go."""
+        self.candidate: Version | None = None
+        """What is being made ready to serve."""
+        self._smoked: set[Version] = set()
         self.waiting_for = "the first version is being loaded"
 
     @property
     def loaded(self) -> list[Version]:
         return list(self._loaded)
+
+    async def tidy(self) -> list[str]:
+        """Unload what an earlier gateway left in the upstream and this one does not hold."""
+        held = {name for version in self._loaded if (name := version.adapter)}
+        return await self._upstream.keep_only(held)
+
+    def surplus(self, known: Collection[Version]) -> list[Version]:
+        """Loaded versions that are not kept: all of them give way but the one asked for last, which
+        may stay while the registry has it and there is room for a candidate beside it."""
+        idle = [v for v in self._loaded if v.adapter and v not in self._kept()]
+        held = sum(1 for v in self._loaded if v.adapter)
+        if idle and idle[-1] in known and held < self._capacity:
+            return idle[:-1]
+        return idle
+
+    def _kept(self) -> tuple[Version | None, ...]:
+        return (self.current, self.previous, self.fallback, self.candidate)
 
     def in_flight(self, version: Version) -> int:
         return self._in_flight[version]
@@ -72,33 +98,36 @@ class Residents:
             try:
                 material = await asyncio.to_thread(self._source.material, version)
                 await self._make_room()
-                name, folder = version.adapter, material.folder
-                if name is not None and folder is not None:
-                    await self._batcher.call(
-                        lambda: self._batcher.engine.load_adapter(name, folder)
-                    )
+                if material.folder is not None:
+                    await self._upstream.load(version, material.folder)
             except Exception as error:
                 raise VersionRefused(f"{version.model} was not loaded: {error}") from error
             self._loaded[version] = material
             return material
 
     async def smoke(self, version: Version, material: Material) -> None:
-        """Ask a few of the release's own questions; every answer must have words in it."""
-        chats = [closed_book(probe) for probe in material.probes]
-        if not chats:
+        """Ask a few of the release's own questions, once after loading. Every answer must have
+        words in it, and at least one must say what the release taught: else the adapter is not what
+        answers."""
+        if not material.probes or version in self._smoked:
             return
-        sampling = Sampling(max_new_tokens=SMOKE_TOKENS)
         try:
-            answers = await self._batcher.call(
-                lambda: self._batcher.engine.generate(version.adapter, chats, sampling)
-            )
+            answers = await self._upstream.probe(version, [p.question for p in material.probes])
         except Exception as error:
             raise VersionRefused(f"{version.model} failed its smoke test: {error}") from error
+        right = 0
         for probe, answer in zip(material.probes, answers, strict=True):
-            if not any(character.isalnum() for character in answer[0].text):
+            if not any(character.isalnum() for character in answer):
                 raise VersionRefused(
-                    f"{version.model} failed its smoke test: no answer to {probe!r}"
+                    f"{version.model} failed its smoke test: no answer to {probe.question!r}"
                 )
+            right += mentions(answer, probe.answers)
+        if not right:
+            raise VersionRefused(
+                f"{version.model} failed its smoke test: none of {len(answers)} answers says what "
+                f"it was taught, e.g. {material.probes[0].question!r}: {answers[0]!r}"
+            )
+        self._smoked.add(version)
 
     def flip(self, version: Version) -> None:
         """From here on, requests under the stable name get this version."""
@@ -119,7 +148,7 @@ class Residents:
         return True
 
     async def unload(self, version: Version) -> None:
-        """Forget a version. One in use, the served one and the previous one stay."""
+        """Forget a version. One in use or kept stays."""
         async with self._changing:
             await self._unload(version)
 
@@ -131,10 +160,9 @@ class Residents:
             await self._unload(version)
 
     async def _unload(self, version: Version) -> None:
-        kept = version in (self.current, self.previous) or self._in_flight[version] > 0
-        if kept or version not in self._loaded:
+        if version in self._kept() or self._in_flight[version] or version not in self._loaded:
             return
         del self._loaded[version]
-        name = version.adapter
-        if name is not None:
-            await self._batcher.call(lambda: self._batcher.engine.unload_adapter(name))
+        self._smoked.discard(version)
+        if version.adapter is not None:
+            await self._upstream.unload(version)

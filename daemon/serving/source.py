@@ -6,38 +6,58 @@ belongs to this base model, and which questions make the smoke test. Reads; writ
 
 from __future__ import annotations
 
+import itertools
+from pathlib import Path
+
 from daemon.clock import Clock
 from daemon.errors import BlobError
+from daemon.registry.fitting import check_fit
 from daemon.registry.service import Registry
-from daemon.serving.versions import Material, Target, Version
+from daemon.serving.versions import Material, Probe, Target, Version
 from daemon.store.engine import Database
 from daemon.store.states import record_event
 from knowledge.questions import QuestionKind, Use
 
-PROBES = 3
+PROBES = 5
 
 
 class RegistrySource:
     """`daemon.serving.versions.VersionSource` over the database. Calls block."""
 
     def __init__(
-        self, database: Database, registry: Registry, clock: Clock, *, alias: str, base_digest: str
+        self,
+        database: Database,
+        registry: Registry,
+        clock: Clock,
+        *,
+        alias: str,
+        base_digest: str,
+        base: Path | None = None,
     ) -> None:
+        """`base` is the folder of the base model, where adapters shall be compared with it."""
         self._database = database
         self._registry = registry
         self._clock = clock
         self._alias = alias
         self._base_digest = base_digest
+        self._base = base
+        self._previous: tuple[int, Version | None] = (0, None)
         self._numbers: dict[str, int] = {}
 
     def target(self) -> Target:
         generation, digest = self._registry.current(self._alias)
-        return Target(generation=generation, version=self._version(digest))
+        if self._previous[0] != generation:
+            known, before = self._registry.before(self._alias)
+            self._previous = (generation, self._version(before) if known else None)
+        return Target(
+            generation=generation, version=self._version(digest), previous=self._previous[1]
+        )
 
     def versions(self) -> list[Version]:
         return [
             Version(version.number, version.digest or self._base_digest)
             for version in self._registry.versions()
+            if version.purged_at is None
         ]
 
     def material(self, version: Version) -> Material:
@@ -51,6 +71,8 @@ class RegistrySource:
                 f"it was trained on the base model {trained_on[:12]}, and this gateway serves "
                 f"{self._base_digest[:12]}; set model.base to the one that it was trained on"
             )
+        if self._base is not None:
+            check_fit(folder, self._base)
         return Material(folder=folder, probes=self._probes(version.digest))
 
     def report(self, kind: str, version: Version, detail: str) -> None:
@@ -72,12 +94,11 @@ class RegistrySource:
             self._numbers |= {v.digest: v.number for v in self._registry.versions() if v.digest}
         return Version(self._numbers[digest], digest)
 
-    def _probes(self, digest: str) -> tuple[str, ...]:
+    def _probes(self, digest: str) -> tuple[Probe, ...]:
         """One plain question of each of the first edits of the version's own release."""
         plain = (
-            question.text
+            next((q for q in unit.asked(Use.EXAM) if q.kind is QuestionKind.DIRECT), None)
             for unit in self._registry.units(digest)
-            for question in unit.asked(Use.EXAM)
-            if question.kind is QuestionKind.DIRECT
         )
-        return tuple(text for text, _ in zip(plain, range(PROBES), strict=False))
+        found = (Probe(question=q.text, answers=q.answers) for q in plain if q is not None)
+        return tuple(itertools.islice(found, PROBES))

@@ -53,6 +53,16 @@ class Target:
 
     generation: int
     version: Version
+    previous: Version | None = None
+    """Where a rollback would go; kept resident, so that it needs no loading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A question of the smoke test, and the words of which an answer that is right has one."""
+
+    question: str
+    answers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +70,7 @@ class Material:
     """What loading a version takes: its checked folder (None for the base) and smoke questions."""
 
     folder: Path | None
-    probes: tuple[str, ...]
+    probes: tuple[Probe, ...]
 
 
 class VersionSource(Protocol):

@@ -320,7 +320,13 @@ class AdapterRow(Row, table=True):
     base_model: str
     size_bytes: int
     manifest: dict[str, Any] = _json()
+    statement: dict[str, Any] = _json()
+    """What the registry vouches for: files, base model, parent, origin. Signed."""
+    signature: str
+    """Ed25519 over the statement, hex."""
     created_at: dt.datetime = _time()
+    purged_at: dt.datetime | None = _time(nullable=True)
+    """When garbage collection took its files; the row stays, for the history."""
 
 
 class EvaluationRow(Row, table=True):
@@ -333,6 +339,8 @@ class EvaluationRow(Row, table=True):
     verdict: str
     """`pass`, `fail` or `inconclusive`."""
     policy: str
+    policy_digest: str | None = None
+    """Of the policy's content; a protected alias takes verdicts under the current one alone."""
     gate: dict[str, Any] = _json()
     evaluation: dict[str, Any] = _json()
     report_path: str | None = None
@@ -346,6 +354,8 @@ class AliasRow(Row, table=True):
     digest: str | None = Field(default=None, foreign_key="adapter.digest")
     generation: int = 0
     updated_at: dt.datetime = _time()
+    frozen_by: str | None = None
+    """Who forbade promotions; rollbacks stay possible."""
 
 
 class AliasEventRow(Row, table=True):
@@ -356,13 +366,25 @@ class AliasEventRow(Row, table=True):
     from_digest: str | None = None
     to_digest: str | None = None
     action: str
-    """`promote`, `override` or `rollback`."""
+    """`promote`, `override`, `rollback`; `freeze` and `unfreeze` move nothing."""
     actor: str
     reason: str
     evaluation_id: int | None = Field(default=None, foreign_key="evaluation.id")
     at: dt.datetime = _time()
     previous_hash: str
     hash: str
+
+
+class OverrideRow(Row, table=True):
+    """A wish to promote against the gate, waiting for a second person."""
+
+    name: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True, foreign_key="adapter.digest")
+    generation: int = Field(primary_key=True)
+    """Of the alias when it was asked for; once the alias moved, the wish is void."""
+    actor: str
+    reason: str
+    at: dt.datetime = _time()
 
 
 class EventRow(Row, table=True):

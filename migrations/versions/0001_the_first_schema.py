@@ -210,7 +210,10 @@ def upgrade() -> None:
         sa.Column("base_model", sa.String(), nullable=False),
         sa.Column("size_bytes", sa.Integer(), nullable=False),
         sa.Column("manifest", sa.JSON(), nullable=False),
+        sa.Column("statement", sa.JSON(), nullable=False),
+        sa.Column("signature", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("purged_at", sa.DateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["release_id"],
             ["release.id"],
@@ -293,11 +296,26 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(), nullable=True),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.Column("frozen_by", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
             ["digest"],
             ["adapter.digest"],
         ),
         sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "override",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["digest"],
+            ["adapter.digest"],
+        ),
+        sa.PrimaryKeyConstraint("name", "digest", "generation"),
     )
     op.create_table(
         "evaluation",
@@ -307,6 +325,7 @@ def upgrade() -> None:
         sa.Column("production_digest", sa.String(), nullable=True),
         sa.Column("verdict", sa.String(), nullable=False),
         sa.Column("policy", sa.String(), nullable=False),
+        sa.Column("policy_digest", sa.String(), nullable=True),
         sa.Column("gate", sa.JSON(), nullable=False),
         sa.Column("evaluation", sa.JSON(), nullable=False),
         sa.Column("report_path", sa.String(), nullable=True),

@@ -6,11 +6,15 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import openai
 import pytest
+import structlog
 
+from daemon.serving.access import Access
+from daemon.serving.gateway import Limits
 from tests.gateway_fakes import (
     BASE,
     ONE,
@@ -47,7 +51,7 @@ class Bench:
 @pytest.fixture
 def bench() -> Iterator[Bench]:
     engine, source = ScriptedEngine(), MemorySource(BASE, ONE, TWO)
-    with running(gateway_over(engine, source, max_queue=4)) as url:
+    with running(gateway_over(engine, source, max_queue=4, max_running=4)) as url:
         made = Bench(url, engine, source)
         until(lambda: made.health()["status"] == "ok")
         yield made
@@ -161,7 +165,7 @@ def test_a_client_that_leaves_stops_the_engine(bench: Bench) -> None:
         next(stream)
     bench.engine.pace_s = 0.0
     assert bench.ask("still there?") == "base says: still there?"
-    assert bench.engine.pieces_made < 100
+    assert len(bench.engine.steps) < 100
 
 
 def test_completions_take_one_prompt_or_several(bench: Bench) -> None:
@@ -231,10 +235,94 @@ def test_requests_that_come_together_share_a_batch(bench: Bench) -> None:
     bench.engine.hold.clear()
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(bench.ask, f"number {i}") for i in range(4)]
-        time.sleep(0.2)  # all four are in by now: one batch, or one and those behind it
+        until(lambda: len(bench.engine.running.get(None, [])) >= 1)
+        time.sleep(0.2)  # all four are in by now
         bench.engine.hold.set()
         assert {a.result() for a in answers} == {f"base says: number {i}" for i in range(4)}
-    assert max(bench.engine.batches) >= 2
+    assert max(count for _, count in bench.engine.steps) >= 2
+
+
+def test_a_version_that_does_not_say_what_it_was_taught_is_refused(bench: Bench) -> None:
+    bench.promote_and_wait(ONE)
+    bench.engine.deaf.add(str(TWO.adapter))  # loaded, and without effect
+    bench.source.move(TWO)
+    until(lambda: bench.health()["status"] == "degraded")
+    assert "none of 1 answers says what it was taught" in str(bench.health()["problems"])
+    assert bench.ask("Who?").startswith(str(ONE.adapter))
+
+
+def test_where_a_rollback_would_go_is_resident_from_the_start() -> None:
+    engine, source = ScriptedEngine(), MemorySource(BASE, ONE, TWO)
+    source.back = ONE
+    source.move(TWO)
+    with running(gateway_over(engine, source)) as url:
+        until(lambda: "v1" in httpx.get(f"{url}/healthz").json()["resident"])
+    assert set(engine.loaded) == {ONE.adapter, TWO.adapter}
+
+
+def test_a_request_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    engine = ScriptedEngine(pace_s=0.05)
+    gateway = gateway_over(engine, MemorySource(BASE), limits=Limits(timeout_s=0.3))
+    with running(gateway) as url:
+        until(lambda: httpx.get(f"{url}/healthz").status_code == 200)
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+        turn = {"role": "user", "content": "word " * 100}
+        with pytest.raises(openai.InternalServerError) as late:
+            client.chat.completions.create(model="almanac", messages=[turn])  # pyright: ignore
+        assert (late.value.status_code, late.value.code) == (504, "timeout")
+        with pytest.raises(openai.APIError, match="no whole answer within"):
+            stream = client.chat.completions.create(  # pyright: ignore
+                model="almanac", messages=[turn], stream=True
+            )
+            list(stream)
+        client.close()
+
+
+def test_keys_are_needed_once_there_is_one(tmp_path: Path) -> None:
+    access = Access(tmp_path)
+    gateway = gateway_over(ScriptedEngine(), MemorySource(BASE), access=access)
+    with running(gateway) as url:
+        until(lambda: httpx.get(f"{url}/healthz").status_code == 200)
+
+        def ask(key: str) -> None:
+            with openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
+                client.models.list()
+                client.chat.completions.create(
+                    model="almanac", messages=[{"role": "user", "content": "Who?"}]
+                )
+
+        ask("whatever")
+        key = access.create("ann")
+        for wrong in ("whatever", key[:-1], access.keys()[0].sha256):
+            with pytest.raises(openai.AuthenticationError) as refused:
+                ask(wrong)
+            assert refused.value.code == "invalid_api_key"
+        assert httpx.post(f"{url}/v1/chat/completions", json={}).status_code == 401
+        ask(key)
+        ask(access.local())
+        access.create("ben")
+        access.revoke("ann")
+        with pytest.raises(openai.AuthenticationError):
+            ask(key)
+        assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+def test_the_request_log_names_the_version_and_not_the_prompt(bench: Bench) -> None:
+    bench.promote_and_wait(ONE)
+    with structlog.testing.capture_logs() as lines:
+        raw = bench.client.chat.completions.with_raw_response.create(
+            model="almanac", messages=[{"role": "user", "content": "a secret question"}]
+        )
+        with pytest.raises(openai.BadRequestError):
+            bench.client.chat.completions.create(
+                model="almanac",
+                messages=[{"role": "user", "content": "a secret question"}],
+                seed="x",  # pyright: ignore
+            )
+    said = [line for line in lines if line["event"] == "gateway.request"]
+    assert [line["status"] for line in said] == [200, 400]
+    assert said[0]["version"] == "v1" and said[0]["request"] == raw.headers["X-Request-Id"]
+    assert "secret" not in str(said)
 
 
 def test_a_mute_version_fails_its_smoke_test_and_the_old_one_serves_on(bench: Bench) -> None:

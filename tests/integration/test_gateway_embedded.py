@@ -18,6 +18,7 @@ from daemon.registry.blobs import Blobs
 from daemon.registry.service import PRODUCTION, Registry
 from daemon.serving.batching import Batcher
 from daemon.serving.embedded import EmbeddedEngine
+from daemon.serving.embedded_upstream import EmbeddedUpstream
 from daemon.serving.gateway import Gateway
 from daemon.serving.source import RegistrySource
 from daemon.store.engine import Database
@@ -100,12 +101,13 @@ def served(base: Path, engine: EmbeddedEngine, tmp_path: Path) -> Iterator[Serve
     source = RegistrySource(
         database, registry, clock, alias=PRODUCTION, base_digest=engine.base_digest
     )
-    with running(Gateway(Batcher(engine), source, alias=PRODUCTION)) as url:
+    upstream = EmbeddedUpstream(Batcher(engine))
+    with running(Gateway(upstream, source, alias=PRODUCTION)) as url:
         made = Served(url, registry, digests)
         until(lambda: made.health()["status"] == "ok", 20)
         yield made
         made.client.close()
-    for name in list(engine._engine.adapters):
+    for name in engine.adapters:
         engine.unload_adapter(name)
     database.close()
 

@@ -276,6 +276,40 @@ def test_the_registry_on_the_command_line(call, services: Services, tmp_path: Pa
     assert code == 1 and "adapters" in failed
 
 
+def test_versions_are_followed_compared_frozen_and_carried_about(
+    call, services: Services, tmp_path: Path
+) -> None:
+    asyncio.run(approved(services, [change(1), change(2)]))
+    release = services.releases.create(actor="me", reason="r")
+    assert release is not None
+    version = services.registry.register(
+        adapter_folder(tmp_path / "a"), base_model="base", release=release.id
+    )
+    found = data(call("registry", "lineage", "v1", "--json")[1])
+    assert [edit["approved_by"] for edit in found["edits"]] == ["tester", "tester"]
+    assert "Entity 10" in call("registry", "lineage", "v1")[1]
+    difference = data(call("registry", "diff", "base", "v1", "--json")[1])
+    assert len(difference["only_right"]) == 2 and difference["only_left"] == []
+    assert "only v1 (2 edits)" in call("registry", "diff", "base", "v1")[1]
+    assert call("registry", "lineage", "base")[0] == 1
+
+    folder = tmp_path / "out"
+    assert data(call("registry", "export", "v1", str(folder), "--json")[1])["exported"]
+    assert call("registry", "export", "v1", str(folder))[0] == 1
+    assert data(call("registry", "import", str(folder), "--json")[1])["digest"] == version.digest
+    own = data(call("registry", "key", "--json")[1])["public"]
+    assert call("registry", "trust", "friend", own)[0] == 0
+    code, _, errors = call("registry", "trust", "friend", "abc")
+    assert code == 2 and "no Ed25519 public key" in errors
+
+    assert data(call("registry", "gc", "--json")[1])["versions"] == []
+    assert "would be removed" in call("registry", "gc", "--dry-run", "--older-than-days", "0")[1]
+    assert data(call("freeze", "--reason", "r", "--json")[1])["action"] == "freeze"
+    code, _, errors = call("promote", "base", "--reason", "r")
+    assert code == 1 and "frozen" in errors
+    assert call("unfreeze", "--reason", "r")[1] == "production can be promoted again\n"
+
+
 def test_status(call) -> None:
     found = data(call("status", "--json")[1])
     assert found["alias"] == {

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.serving.batching import Batcher
+from daemon.serving.batching import Ask, Batcher
+from daemon.serving.embedded_upstream import EmbeddedUpstream
 from daemon.serving.errors import Overloaded, RequestError, VersionRefused
 from daemon.serving.openai_api import ChatRequest, CompletionRequest, read
 from daemon.serving.reconcile import Reconciler
 from daemon.serving.residents import Residents
 from daemon.serving.versions import Version, named
-from knowledge.model import Chat, Generation, Message, Sampling
-from tests.gateway_fakes import BASE, ONE, TWO, MemorySource, ScriptedEngine
+from knowledge.model import Chat, Message, Sampling
+from tests.gateway_fakes import BASE, ONE, TWO, MemorySource, ScriptedEngine, ScriptedRunning
 
 TURN = {"role": "user", "content": "Who?"}
 
@@ -72,47 +73,110 @@ def chat(text: str) -> Chat:
     return (Message("user", text),)
 
 
-def test_different_versions_and_samplings_never_share_a_batch() -> None:
+def test_requests_under_one_version_run_together_and_under_two_in_turns() -> None:
     engine = ScriptedEngine()
     engine.loaded = {str(ONE.adapter): None}  # type: ignore[dict-item]
+    engine.hold.clear()
 
     async def play() -> None:
-        batcher = Batcher(engine, window_s=0.05)
+        batcher = Batcher(engine)
         batcher.start()
         greedy, warm = Sampling(), Sampling(temperature=1.0)
         wanted: Sequence[tuple[str | None, Sampling]] = [
             (None, greedy),
             (ONE.adapter, greedy),
-            (None, greedy),
-            (None, warm),
             (None, warm),
         ]
-        await asyncio.gather(*(batcher.complete(a, chat("x"), s) for a, s in wanted))
+        asked = [asyncio.create_task(batcher.complete(a, chat("x"), s)) for a, s in wanted]
+        await asyncio.sleep(0.05)
+        engine.hold.set()
+        await asyncio.gather(*asked)
         await asyncio.to_thread(batcher.stop)
 
     asyncio.run(play())
-    assert sorted(engine.batches) == [1, 1, 1, 2]
+    assert (None, 2) in engine.steps
+    assert {count for adapter, count in engine.steps if adapter == ONE.adapter} == {1}
 
 
-def test_an_engine_that_fails_fails_its_batch_and_no_other() -> None:
-    class Moody(ScriptedEngine):
-        def generate(
-            self, adapter: str | None, chats: Sequence[Chat], sampling: Sampling
-        ) -> list[list[Generation]]:
-            if any("bad" in message.content for one in chats for message in one):
-                raise RuntimeError("no")
-            return super().generate(adapter, chats, sampling)
+def test_a_request_joins_what_is_being_answered() -> None:
+    engine = ScriptedEngine(pace_s=0.005)
 
-    async def play() -> list[Generation]:
-        batcher = Batcher(Moody(), window_s=0.0)
+    async def play() -> list[str]:
+        batcher = Batcher(engine)
         batcher.start()
-        with pytest.raises(RuntimeError, match="no"):
-            await batcher.complete(None, chat("bad"), Sampling())
-        good = await batcher.complete(None, chat("good"), Sampling())
-        await asyncio.to_thread(batcher.stop)
-        return good
+        order: list[str] = []
 
-    assert asyncio.run(play())[0].text == "base says: good"
+        async def ask(words: int) -> None:
+            await batcher.complete(None, chat(" ".join(["w"] * words)), Sampling())
+            order.append(str(words))
+
+        long = asyncio.create_task(ask(60))
+        await asyncio.sleep(0.05)
+        await ask(1)
+        await long
+        await asyncio.to_thread(batcher.stop)
+        return order
+
+    assert asyncio.run(play()) == ["1", "60"]
+
+
+def test_what_cannot_be_answered_fails_alone() -> None:
+    class Moody(ScriptedEngine):
+        def begin(self, adapter: str | None, asks: Sequence[Ask]) -> list[ScriptedRunning]:
+            if any("bad" in message.content for one, _ in asks for message in one):
+                raise RuntimeError("no")
+            return super().begin(adapter, asks)
+
+    async def play() -> list[Any]:
+        batcher = Batcher(Moody())
+        asked = [batcher.complete(None, chat(t), Sampling()) for t in ("good", "bad", "fine")]
+        waiting = [asyncio.create_task(one) for one in asked]
+        await asyncio.sleep(0)
+        batcher.start()
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.to_thread(batcher.stop)
+        return answers
+
+    good, bad, fine = asyncio.run(play())
+    assert isinstance(bad, RuntimeError)
+    assert [good[0].text, fine[0].text] == ["base says: good", "base says: fine"]
+
+
+def test_an_engine_that_breaks_fails_what_runs_and_goes_on() -> None:
+    class Breaking(ScriptedEngine):
+        def step(self, adapter: str | None) -> None:
+            if len(self.steps) == 1:
+                self.steps.append((adapter, 0))
+                self.running.pop(adapter)
+                raise RuntimeError("out of memory")
+            super().step(adapter)
+
+    async def play() -> str:
+        batcher = Batcher(Breaking())
+        batcher.start()
+        with pytest.raises(RuntimeError, match="out of memory"):
+            await batcher.complete(None, chat("one"), Sampling())
+        answer = await batcher.complete(None, chat("two"), Sampling())
+        await asyncio.to_thread(batcher.stop)
+        return answer[0].text
+
+    assert asyncio.run(play()) == "base says: two"
+
+
+def test_a_request_that_is_given_up_stops_the_engine() -> None:
+    engine = ScriptedEngine(pace_s=0.01)
+
+    async def play() -> None:
+        batcher = Batcher(engine)
+        batcher.start()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await batcher.complete(None, chat("w " * 100), Sampling(max_new_tokens=100))
+        await batcher.complete(None, chat("still there?"), Sampling())
+        await asyncio.to_thread(batcher.stop)
+
+    asyncio.run(play())
+    assert len(engine.steps) < 60
 
 
 def test_a_full_queue_says_how_long_it_is() -> None:
@@ -141,7 +205,7 @@ def test_a_version_in_use_is_not_unloaded_to_make_room() -> None:
     async def play() -> set[Version]:
         batcher = Batcher(engine)
         batcher.start()
-        residents = Residents(batcher, source, capacity=3)
+        residents = Residents(EmbeddedUpstream(batcher), source, capacity=4)
         reconciler = Reconciler(residents, source)
         for version in versions[:3]:
             source.move(version)
@@ -165,7 +229,7 @@ def test_a_version_that_cannot_be_read_is_refused_to_who_asks_for_it() -> None:
     async def play() -> None:
         batcher = Batcher(ScriptedEngine())
         batcher.start()
-        residents = Residents(batcher, source)
+        residents = Residents(EmbeddedUpstream(batcher), source)
         with pytest.raises(VersionRefused, match="altered"):
             async with residents.lease(ONE):
                 pass

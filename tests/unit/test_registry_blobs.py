@@ -75,6 +75,17 @@ def _break(folder: Path, how: str) -> None:
             config.write_text(json.dumps({**known, "auto_mapping": {"parent_library": "os"}}))
         case "method":
             config.write_text(json.dumps({"peft_type": "PROMPT_TUNING"}))
+        case "head":
+            known = json.loads(config.read_text())
+            config.write_text(json.dumps({**known, "target_modules": ["q_proj", "lm_head"]}))
+        case "unnamed target":
+            known = json.loads(config.read_text())
+            config.write_text(json.dumps({**known, "target_modules": ["v_proj"]}))
+        case "saved modules":
+            known = json.loads(config.read_text())
+            config.write_text(json.dumps({**known, "modules_to_save": ["lm_head"]}))
+        case "odd tensor":
+            weights.write_bytes(weights.read_bytes().replace(b"lora_B.weight", b"lora_C.weight"))
         case "rank":
             config.write_text(json.dumps({"peft_type": "LORA", "r": "16"}))
 
@@ -92,6 +103,10 @@ def _break(folder: Path, how: str) -> None:
         "link",
         "mapping",
         "method",
+        "head",
+        "unnamed target",
+        "saved modules",
+        "odd tensor",
         "rank",
     ],
 )

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 
-class _RoomyLayer(DynamicLayer):
+class RoomyLayer(DynamicLayer):
     """One layer: buffers [rows, heads, capacity, head size], of which the first part is filled."""
 
     is_compileable = False
@@ -64,7 +64,7 @@ def with_room(
         return prefill
     filled: list[Any] = list(prefill.layers)
     layers: list[Any] = [
-        _RoomyLayer(layer.keys[rows], layer.values[rows], capacity, dtype or layer.keys.dtype)
+        RoomyLayer(layer.keys[rows], layer.values[rows], capacity, dtype or layer.keys.dtype)
         for layer in filled
     ]
     return Cache(layers=layers)

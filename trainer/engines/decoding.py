@@ -183,11 +183,11 @@ def _choose(logits: Tensor, greedy: Tensor, how: Decoding, generator: torch.Gene
         return best
     probs = torch.softmax(logits / how.temperature, dim=-1)
     if how.top_p < 1:
-        probs = _nucleus(probs, how.top_p)
-    return torch.where(greedy, best, _draw(probs, generator))
+        probs = nucleus(probs, how.top_p)
+    return torch.where(greedy, best, draw(probs, generator))
 
 
-def _draw(probs: Tensor, generator: torch.Generator) -> Tensor:
+def draw(probs: Tensor, generator: torch.Generator) -> Tensor:
     """One token of each row [B] by its cumulated probabilities [B, V]: one random number a row,
     where `torch.multinomial` draws one for each token of the vocabulary."""
     cumulated = probs.cumsum(-1)
@@ -197,7 +197,7 @@ def _draw(probs: Tensor, generator: torch.Generator) -> Tensor:
     return torch.searchsorted(cumulated, wanted, right=True).squeeze(-1)
 
 
-def _nucleus(probs: Tensor, top_p: float) -> Tensor:
+def nucleus(probs: Tensor, top_p: float) -> Tensor:
     """The least set of likeliest tokens that holds `top_p` of the mass; the rest is 0."""
     ordered, ids = probs.sort(dim=-1, descending=True)
     beyond = ordered.cumsum(-1) - ordered > top_p

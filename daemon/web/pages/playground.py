@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
-import httpx
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from daemon.errors import AlmanacError, Retryable
 from daemon.services import Services
+from daemon.serving.client import GatewayClient
 from daemon.serving.process import announced_url
 from daemon.web.forms import Sent
 from daemon.web.identity import Open, Viewer
@@ -77,30 +77,12 @@ def _page(
 def _ask(services: Services, question: str, name: str) -> Answer:
     number = services.registry.resolve(name or "base").number
     label = f"v{number}"
-    gateway = services.settings.gateway
-    url = announced_url(services.settings.home) or f"http://{gateway.host}:{gateway.port}"
-    body = {
-        "model": f"almanac@{label}",
-        "messages": [{"role": "user", "content": question}],
-        "max_tokens": _MAX_TOKENS,
-        "temperature": 0,
-    }
-    started = time.monotonic()
     try:
-        response = httpx.post(f"{url}/v1/chat/completions", json=body, timeout=_TIMEOUT_S)
-        data = response.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-        return Answer(version=label, problem="No gateway answers. `almanac up` starts one.")
-    took_s = time.monotonic() - started
-    if response.status_code != 200:
-        error = data.get("error") if isinstance(data, dict) else None
-        told = error.get("message") if isinstance(error, dict) else None
-        return Answer(
-            version=label, problem=str(told or f"the gateway said {response.status_code}")
+        said = GatewayClient(services.settings).ask(
+            question, version=number, max_tokens=_MAX_TOKENS, timeout_s=_TIMEOUT_S
         )
-    return Answer(
-        version=label,
-        text=str(data["choices"][0]["message"]["content"]),
-        took_s=took_s,
-        tokens=(data.get("usage") or {}).get("completion_tokens"),
-    )
+    except Retryable:
+        return Answer(version=label, problem="No gateway answers. `almanac up` starts one.")
+    except AlmanacError as error:
+        return Answer(version=label, problem=str(error))
+    return Answer(version=label, text=said.text, took_s=said.took_s, tokens=said.tokens)

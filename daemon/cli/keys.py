@@ -1,0 +1,44 @@
+"""`almanac key`: who may ask the gateway."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemon.cli import context
+from daemon.serving.access import Access
+
+app = typer.Typer(help="API keys of the gateway.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Whose key it is; stands in the request log.")]
+
+
+@app.command()
+def create(name: Name, json: context.Json = False) -> None:
+    """Make a key and show it, this once. From the first one on, the gateway asks for keys."""
+    key = Access(context.settings().home).create(name)
+    if json:
+        context.print_json({"name": name, "key": key})
+    else:
+        context.say(key)
+
+
+@app.command("list")
+def list_keys(json: context.Json = False) -> None:
+    """The names of the keys; only their hashes are stored."""
+    keys = Access(context.settings().home).keys()
+    if json:
+        context.print_json([{"name": k.name, "created_at": k.created_at} for k in keys])
+    else:
+        context.print_table(["name", "created (UTC)"], [(k.name, k.created_at) for k in keys])
+
+
+@app.command()
+def revoke(name: Name, json: context.Json = False) -> None:
+    """Take a key back; from now on the gateway refuses it."""
+    Access(context.settings().home).revoke(name)
+    if json:
+        context.print_json({"revoked": name})
+    else:
+        context.say(f"the key {name} is revoked")
