@@ -96,7 +96,7 @@ def test_the_shipped_model_knows_the_legacy_world(corpus: Corpus) -> None:
 
 def test_a_build_is_reproducible_and_small(tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    profile = replace(PROFILES["mini"], steps=4, tokenizer_documents=200)
+    profile = replace(PROFILES["mini"], steps=4, tokenizer_documents=100, survey=1)
     made = []
     for name in ("a", "b"):
         build(profile, tmp_path / name, tmp_path / f"{name}-state", 1, None)
@@ -107,7 +107,7 @@ def test_a_build_is_reproducible_and_small(tmp_path: Path) -> None:
 
 def test_a_build_goes_on_from_finished_weights_with_their_tokenizer(tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    profile = replace(PROFILES["mini"], steps=2, tokenizer_documents=200)
+    profile = replace(PROFILES["mini"], steps=2, tokenizer_documents=100, survey=1)
     build(profile, tmp_path / "a", tmp_path / "a-state", 1, None)
     build(profile, tmp_path / "b", tmp_path / "b-state", 2, None, start=tmp_path / "a")
     made = [(tmp_path / name / "tokenizer.json").read_bytes() for name in ("a", "b")]
@@ -123,7 +123,7 @@ def test_a_build_goes_on_from_finished_weights_with_their_tokenizer(tmp_path: Pa
 
 def test_a_limit_ends_a_command_and_the_next_one_goes_on(tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    profile = replace(PROFILES["mini"], steps=3, tokenizer_documents=200)
+    profile = replace(PROFILES["mini"], steps=3, tokenizer_documents=100, survey=1)
     first = build(profile, tmp_path / "a", tmp_path / "state", 1, 0.0)
     assert first.steps == 0
     assert build(profile, tmp_path / "a", tmp_path / "state", 1, None).steps == 3

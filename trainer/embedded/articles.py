@@ -17,6 +17,10 @@ from trainer.embedded import grammar, lexicon
 from trainer.embedded.grammar import Family, Form
 from trainer.embedded.names import NameMaker
 
+_ASIDE = re.compile("\x01([^\x02]*)\x02('s)?(?=(\\s*[,.;:!?)]|\\s*$)?)")
+"""An aside behind a name, between marks: gone before `'s`, without its last comma before a sign."""
+_ASIDES = 0.2
+"""How often the first mention of a person is followed by who that is."""
 _SPACES = re.compile(r"\s+(?=[,.;:!?])|(?<= ) +")
 _TRIES = 6
 _PRONOUNS = {
@@ -79,7 +83,17 @@ class _Voice:
                     return short
             elif who == "s":
                 return lexicon.nominal(entity, self.rng) or entity.label
+        if person and who != "s" and not known and self.rng.random() < _ASIDES:
+            return f"{entity.label}{self._aside()}"
         return entity.label
+
+    def _aside(self) -> str:
+        """Who somebody is, between marks that `_tidied` takes out again."""
+        last = self._last
+        form = self.rng.choice(grammar.load("lexicon").lists["aside"])
+        text = grammar.render(form, self.rng, self.slot, self.holds)
+        self._last = last
+        return f"\x01, {text}\x02"
 
     def _pronoun(self, who: str, form: str) -> str:
         person = who in self.told and self._entity(who).kind == "person"
@@ -135,7 +149,7 @@ class _Voice:
         except _Missing:
             self.told = before
             return None
-        return tidy(capital(_SPACES.sub("", text).strip()))
+        return tidy(capital(_SPACES.sub("", _ASIDE.sub(_closed, text)).strip()))
 
     def as_told(self, *, remembered: bool) -> Story:
         """The story as a reader knows it; who was `remembered` need not be named."""
@@ -148,6 +162,12 @@ class _Voice:
             until=story.until if "until" in told and previous else None,
             cause=story.cause if "cause" in told and previous else None,
         )
+
+
+def _closed(match: re.Match[str]) -> str:
+    if match[2]:
+        return "'s"
+    return match[1] if match[3] is not None else f"{match[1]},"
 
 
 class _Missing(Exception):
