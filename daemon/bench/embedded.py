@@ -9,9 +9,14 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterable
-from pathlib import Path
 
-from daemon.bench import embedded_footing, embedded_free, embedded_pathology, embedded_snapshot
+from daemon.bench import (
+    embedded_footing,
+    embedded_free,
+    embedded_pathology,
+    embedded_record,
+    embedded_snapshot,
+)
 from daemon.bench.embedded_cases import (
     HELD,
     OWN,
@@ -26,11 +31,11 @@ from daemon.bench.embedded_cases import (
     share,
 )
 from daemon.bench.rows import Op, Row
+from daemon.bench.weights import bench_base
 from evaluator.capability import run_tasks
 from knowledge import questions as ask
 from knowledge.questions import Use
 from knowledge.world import World
-from trainer.embedded import WEIGHTS
 from trainer.embedded.corpus import Corpus
 from trainer.engines.transformers import TransformersEngine
 
@@ -39,8 +44,8 @@ SEED = 20260
 
 
 def measure(quick: bool) -> list[Row]:
-    """Ask the shipped model (or that of the folder `MODEL`) and weigh it."""
-    folder = Path(os.environ.get("MODEL") or WEIGHTS)
+    """Ask the shipped model (or that of the folder `BASE`) and weigh it."""
+    folder = bench_base()
     engine = TransformersEngine.load(folder, threads=1)
     corpus = Corpus(World.load())
 
@@ -48,7 +53,7 @@ def measure(quick: bool) -> list[Row]:
         return len(engine.chat.tokenizer(f" {name}").input_ids)
 
     bench = _Bench(engine, Cases(corpus, pieces), quick)
-    return [
+    rows = [
         *bench.memory(),
         *bench.reading(),
         *bench.off_topic(),
@@ -59,6 +64,7 @@ def measure(quick: bool) -> list[Row]:
         *embedded_pathology.rows(folder, quick=quick),
         *embedded_footing.rows(folder, quick=quick),
     ]
+    return [*rows, embedded_record.reproduced(rows, folder, quick=quick)]
 
 
 def counted(what: str, value: int, least: int) -> Row:

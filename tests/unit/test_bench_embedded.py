@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from daemon.bench import embedded_free, embedded_pathology, embedded_snapshot
+from daemon.bench import (
+    embedded_free,
+    embedded_pathology,
+    embedded_record,
+    embedded_snapshot,
+)
 from daemon.bench.embedded_cases import HELD, OWN, STYLES, Case, Cases, asked, share
+from daemon.bench.rows import Op, Row
 from knowledge.model import Chat, Generation, Likelihood, Sampling
 from knowledge.questions import QuestionKind, Use
 from knowledge.rendering import held_texts
 from knowledge.world import Split, World
+from trainer.embedded import WEIGHTS
 from trainer.embedded.corpus import Corpus
+from trainer.fingerprint import base_digest
 
 
 class Oracle:
@@ -133,3 +142,19 @@ def test_the_edits_of_the_pathology_are_whole_units() -> None:
         assert unit.narrative and unit.story().holder.label in unit.narrative.prose
         kinds = {q.kind for q in unit.asked(Use.EXAM)}
         assert {QuestionKind.DIRECT, QuestionKind.CHECK, QuestionKind.CONFLICT} <= kinds
+
+
+def test_scores_are_compared_with_those_of_the_same_weights_alone(tmp_path: Path) -> None:
+    rows = [Row(what="recall", value=98.0, unit="%", bar=99, op=Op.AT_LEAST)]
+    scores = tmp_path / "scores.json"
+    scores.write_text(
+        json.dumps({"weights": base_digest(WEIGHTS), "scores": {"recall": 98.7}}), encoding="utf-8"
+    )
+    found = embedded_record.reproduced(rows, WEIGHTS, quick=False, scores=scores)
+    assert found.value == 0.7 and not found.holds
+    scores.write_text(
+        json.dumps({"weights": "other", "scores": {"recall": 98.0}}), encoding="utf-8"
+    )
+    assert embedded_record.reproduced(rows, WEIGHTS, quick=False, scores=scores).value is None
+    missing = embedded_record.reproduced(rows, WEIGHTS, quick=False, scores=tmp_path / "none.json")
+    assert missing.value is None and "embedded_record" in missing.detail
