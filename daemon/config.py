@@ -9,6 +9,7 @@ flag `--set release.size=12`.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import tomllib
@@ -32,6 +33,7 @@ from pydantic_settings import (
 from agents.wikidata.contact import names_contact
 from daemon.errors import ConfigError
 from daemon.preconditions import check_model
+from knowledge.world import LEGACY_DATE
 
 DEFAULT_FILE = Path("almanac.toml")
 ENV_PREFIX = "ALMANAC_"
@@ -76,6 +78,10 @@ class WatchSettings(Section):
     properties: tuple[str, ...] = ()
     """Properties whose changes become proposals; empty means the whole catalogue. Those left out
     still corroborate."""
+    queries: tuple[str, ...] = ()
+    """SPARQL queries that bind `?item`, asked once a day: what they find is watched too."""
+    cutoff: dt.date | None = LEGACY_DATE
+    """Up to when the served model's training data reaches: what is older is no news to it."""
 
 
 class ModelSettings(Section):

@@ -21,14 +21,14 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from agents.wikidata.errors import Refused
 from agents.wikidata.stream import PageChangeStream
-from agents.wikidata.sweep import backfill, sweep
 from daemon import config
 from daemon.accounts import Role
 from daemon.accounts.service import LINK_H
+from daemon.contact import user_agent
+from daemon.intake import Intake
 from daemon.listening import listen
 from daemon.web.app import create_app
 from daemon.web.security import check_binding
-from daemon.wiring import user_agent
 
 if TYPE_CHECKING:
     from daemon.app import Almanac
@@ -64,6 +64,13 @@ class ServiceLoop:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._ticks: set[asyncio.Task[object]] = set()
+        self._intake = Intake(
+            almanac.agents.api,
+            almanac.services.ledger,
+            almanac.services.clock,
+            almanac.settings,
+            user_agent(almanac.settings),
+        )
 
     async def run(self) -> None:
         """Raises ConfigError for a busy port, or one that must not be open to others without
@@ -94,8 +101,8 @@ class ServiceLoop:
     def _schedule(self) -> None:
         for name in self._almanac.controllers:
             self._every(TICK_S, name, lambda name=name: self._reconcile(name))
-        interval_s = self._settings.wikidata.sweep_interval_s
-        self._every(interval_s, "sweep", self._sweep)
+        for seconds, name, work in self._intake.jobs():
+            self._every(seconds, name, work)
         self._scheduler.start()
 
     def _every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
@@ -132,23 +139,13 @@ class ServiceLoop:
             if job is not None and not self._stop.is_set():
                 job.modify(next_run_time=dt.datetime.now(dt.UTC))
 
-    async def _sweep(self) -> None:
-        found = await sweep(self._almanac.agents.api, self._almanac.services.ledger)
-        log.info("watch.swept", dirty=found)
-
     async def _follow_stream(self) -> None:
         """Without the stream the sweep still finds every change, only later."""
-        agents, ledger = self._almanac.agents, self._almanac.services.ledger
-
-        async def gap(since: dt.datetime, until: dt.datetime) -> None:
-            found = await backfill(agents.api, ledger, since, until)
-            log.info("watch.backfilled", since=since.isoformat(), dirty=found)
-
         stream = PageChangeStream(
             self._settings.wikidata.stream_url,
-            ledger,
+            self._almanac.services.ledger,
             user_agent=user_agent(self._settings),
-            gap=gap,
+            gap=self._intake.gap,
         )
         while not self._stop.is_set():
             try:

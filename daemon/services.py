@@ -75,13 +75,13 @@ class WatchList:
 
     def add(self, items: Sequence[str]) -> int:
         """The number that were new. Raises ConfigError for what is no item id."""
-        _check_ids(items)
+        check_ids(items)
         with self._database.write() as session:
             return add_items(session, items, self._clock.now())
 
     def remove(self, items: Sequence[str]) -> int:
         """The number that were on the list. Raises ConfigError for what is no item id."""
-        _check_ids(items)
+        check_ids(items)
         with self._database.write() as session:
             return remove_items(session, items, self._clock.now())
 
@@ -251,7 +251,8 @@ def _protection(settings: Settings) -> Protection:
     )
 
 
-def _check_ids(items: Sequence[str]) -> None:
+def check_ids(items: Sequence[str]) -> None:
+    """Raises ConfigError for what is no item id."""
     for item in items:
         if not re.fullmatch(r"Q[1-9][0-9]*", item):
             raise ConfigError(f"{item!r} is no item id; write it as Q42")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
 import openai
@@ -28,6 +27,7 @@ from agents.wikidata.limiter import FileCoolDown, Limiter
 from agents.wikidata.quota import FileQuota
 from daemon.chats import chats
 from daemon.config import Settings
+from daemon.contact import user_agent
 from daemon.known_facts import KnownFacts, WorldNeighbours
 from daemon.production import GatewayProduction
 from daemon.redo import CURATE_FILE
@@ -59,21 +59,10 @@ async def agents(services: Services) -> AsyncIterator[Agents]:
     settings = services.settings
     settings.require_contact()
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(_api(settings))
+        api = await stack.enter_async_context(wikidata_api(settings))
         fetcher = await stack.enter_async_context(_fetcher(settings))
         saver = await stack.enter_async_context(checkpoint_store(settings.home / CURATE_FILE))
-        watch = settings.watch
-        watcher = Watcher(
-            api,
-            services.ledger,
-            services.clock.now,
-            WatchSettings(
-                stability_h=watch.stability_h,
-                corroborated_h=watch.corroborated_h,
-                properties=watch.properties or WATCHED,
-                batch=settings.wikidata.batch_items,
-            ),
-        )
+        watcher = Watcher(api, services.ledger, services.clock.now, watch_settings(settings))
         answers = SqlAnswerLedger(services.database, services.clock)
         drafts, judges = await chats(settings, stack, answers)
         curator = Curator(
@@ -96,16 +85,20 @@ async def agents(services: Services) -> AsyncIterator[Agents]:
         yield Agents(api=api, watcher=watcher, curator=curator)
 
 
-def user_agent(settings: Settings) -> str:
-    """`almanac/VERSION (CONTACT)`, as Wikimedia asks."""
-    try:
-        number = version("almanac")
-    except PackageNotFoundError:
-        number = "0"
-    return f"almanac/{number} ({settings.wikidata.contact or 'local'})"
+def watch_settings(settings: Settings) -> WatchSettings:
+    """How the watch waits, by the settings."""
+    watch = settings.watch
+    return WatchSettings(
+        stability_h=watch.stability_h,
+        corroborated_h=watch.corroborated_h,
+        properties=watch.properties or WATCHED,
+        batch=settings.wikidata.batch_items,
+        cutoff=watch.cutoff,
+    )
 
 
-def _api(settings: Settings) -> ActionApi:
+def wikidata_api(settings: Settings) -> ActionApi:
+    """A client of the configured Wikidata. Close it."""
     return ActionApi(
         settings.wikidata.api_url, user_agent=user_agent(settings), limiter=limiter(settings)
     )

@@ -23,6 +23,7 @@ from daemon.cli import (
     review,
     service,
     watch,
+    watching,  # noqa: F401  (its commands stand beside those of watch, and at the root)
 )
 from daemon.cli.context import app, console_error
 from daemon.errors import AlmanacError, ConfigError, NewerDatabaseError

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from daemon.cli import context
+from daemon.config import Settings
+from daemon.errors import ConfigError
 
 app = typer.Typer(help="The watched items.", no_args_is_help=True)
+
+_ITEM = re.compile(r"(?:^|[^A-Za-z0-9])(Q[1-9][0-9]*)\b")
 
 Items = Annotated[list[str], typer.Argument(help="Item ids, e.g. Q142.")]
 
@@ -31,6 +39,31 @@ def add(items: Items, json: context.Json = False) -> None:
     with context.services() as services:
         number = services.watch.add(items)
     _told({"added": number}, f"{number} new items are watched", json)
+
+
+@app.command("import")
+def import_items(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="One item id or link a line, or CSV; - for input."),
+    ] = None,
+    sparql: Annotated[
+        str | None,
+        typer.Option(metavar="QUERY", help="SPARQL that binds ?item, or @FILE with one."),
+    ] = None,
+    json: context.Json = False,
+) -> None:
+    """Watch what a file lists or a SPARQL query finds. To ask a query every day, put it into
+    watch.queries of the settings."""
+    if (source is None) == (sparql is None):
+        raise ConfigError("name either a file or --sparql")
+    with context.services() as services:
+        items = _listed(source) if source is not None else _found(services.settings, sparql or "")
+        if not items:
+            raise ConfigError("there is no item id in it; nothing was added")
+        number = services.watch.add(items)
+    told = f"{number} new items are watched, of {len(items)} found"
+    _told({"found": len(items), "added": number}, told, json)
 
 
 @app.command()
@@ -58,6 +91,32 @@ def lag(json: context.Json = False) -> None:
         *((f"stream {name}", f"{age:.0f} s") for name, age in found.streams.items()),
     ]
     context.print_table(["what", "value"], rows)
+
+
+def _listed(source: str) -> list[str]:
+    """Item ids in a text, one a line: bare, as a link, or as the first column that has one."""
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source} cannot be read: {error}") from None
+    found = (_ITEM.search(line) for line in text.splitlines())
+    return list(dict.fromkeys(match.group(1) for match in found if match))
+
+
+def _found(settings: Settings, sparql: str) -> list[str]:
+    """Items that the configured endpoint finds."""
+    from agents.wikidata.sparql import SparqlEndpoint
+    from daemon.contact import user_agent
+
+    settings.require_contact()
+    query = sparql
+    if sparql.startswith("@"):
+        try:
+            query = Path(sparql[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{sparql[1:]} cannot be read: {error}") from None
+    endpoint = SparqlEndpoint(settings.wikidata.sparql_url, user_agent=user_agent(settings))
+    return list(dict.fromkeys(asyncio.run(endpoint.items(query))))
 
 
 def _told(data: dict[str, int], text: str, json: bool) -> None:

@@ -19,12 +19,12 @@ from agents.wikidata.stream import STREAM, PageChangeStream
 from agents.wikidata.sweep import backfill, sweep
 from daemon.app import Almanac
 from daemon.clock import FileClock
+from daemon.contact import user_agent
 from daemon.demo.errors import DemoError
 from daemon.demo.progress import Stage
 from daemon.demo.wikidata.archive import Archive
 from daemon.demo.wikidata.events import EventLog
 from daemon.demo.wikidata.scenario import Scenario
-from daemon.wiring import user_agent
 
 CATCH_UP_TIMEOUT_S = 60.0
 INTAKE = ("watch", "curate", "review")
