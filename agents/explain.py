@@ -38,14 +38,16 @@ async def explain(
     item: str,
     property_id: str | None = None,
     since: dt.date | None = None,
+    cutoff: dt.date | None = None,
 ) -> list[str]:
     """Lines on the item (one property of it, if given): since what is stored of it, or since a day.
+    `cutoff` is up to when the served model's own knowledge reaches.
 
     Raises Permanent for an item or a property that there is nothing to say about."""
     if property_id is not None and property_id not in CATALOGUE:
         raise Permanent(f"{property_id} is no property of the catalogue; watched are {_known()}")
     settings = WatchSettings(
-        properties=(property_id,) if property_id else WATCHED, debounce_min=0.0, cutoff=since
+        properties=(property_id,) if property_id else WATCHED, debounce_min=0.0, cutoff=cutoff
     )
     base = (await ledger.bases([item])).get(item) if since is None else None
     if base is None or base.entity is None:

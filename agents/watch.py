@@ -19,6 +19,7 @@ from langgraph.graph import StateGraph
 
 from agents.errors import Permanent, Retryable
 from agents.ledger import Base, Candidate, EditVerdict, ItemOutcome, WatchLedger
+from agents.signals import Risks, with_signals
 from agents.wikidata.api import Fetched, RecentChange
 from agents.wikidata.classify import (
     ItemHistory,
@@ -26,6 +27,7 @@ from agents.wikidata.classify import (
     classify_explain,
     classify_item,
 )
+from agents.wikidata.editors import Profile
 from agents.wikidata.entity import EntityDoc, base_document, is_item_value, parse_entity
 from agents.wikidata.gate import WatchSettings, accept, dismissals, gate, verdicts
 from agents.wikidata.history import Revision
@@ -53,6 +55,8 @@ class Source(Protocol):
     def recentchanges(
         self, since: dt.datetime, until: dt.datetime, *, user: str | None = None
     ) -> AsyncIterator[RecentChange]: ...
+
+    async def users(self, names: Iterable[str]) -> dict[str, Profile]: ...
 
 
 @dataclass(slots=True)
@@ -90,8 +94,10 @@ class Watcher:
         ledger: WatchLedger,
         clock: Callable[[], dt.datetime],
         settings: WatchSettings | None = None,
+        risks: Risks | None = None,
     ) -> None:
         self._api = api
+        self._risks = risks
         self._ledger = ledger
         self._clock = clock
         self._settings = settings or WatchSettings()
@@ -245,7 +251,8 @@ class Watcher:
                 properties=self._settings.properties,
                 cutoff=look.memory.legacy or self._settings.cutoff,
             )
-            look.judgement = await self._without_bulk(look.history, judgement)
+            judgement = await self._without_bulk(look.history, judgement)
+            look.judgement = await with_signals(look.history, judgement, self._api, self._risks)
         return {"looks": state["looks"]}
 
     async def _gate(self, state: _Batch) -> dict[str, Any]:

@@ -63,6 +63,9 @@ class WikidataSettings(Section):
     """Mail address or page of the operator, for the User-Agent that Wikimedia insists on."""
     sweep_interval_s: float = Field(default=6 * 3600.0, gt=0)
     batch_items: int = Field(default=50, ge=1, le=50)
+    revert_risk_url: str | None = None
+    """A Lift Wing model of revert risk, `.../revertrisk-wikidata:predict`; without one, edits are
+    judged by their editors alone."""
 
     @property
     def is_loopback(self) -> bool:

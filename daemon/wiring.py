@@ -23,6 +23,7 @@ from agents.evidence.sources import Extracts, FetchedEntities, WikimediaEvidence
 from agents.verifying.llm import EntailmentJudge
 from agents.watch import Watcher, WatchSettings
 from agents.wikidata.api import ActionApi
+from agents.wikidata.lift_wing import LiftWing
 from agents.wikidata.limiter import FileCoolDown, Limiter
 from agents.wikidata.quota import FileQuota
 from daemon.chats import chats
@@ -62,7 +63,8 @@ async def agents(services: Services) -> AsyncIterator[Agents]:
         api = await stack.enter_async_context(wikidata_api(settings))
         fetcher = await stack.enter_async_context(_fetcher(settings))
         saver = await stack.enter_async_context(checkpoint_store(settings.home / CURATE_FILE))
-        watcher = Watcher(api, services.ledger, services.clock.now, watch_settings(settings))
+        risks = _risks(settings, stack)
+        watcher = Watcher(api, services.ledger, services.clock.now, watch_settings(settings), risks)
         answers = SqlAnswerLedger(services.database, services.clock)
         drafts, judges = await chats(settings, stack, answers)
         curator = Curator(
@@ -135,6 +137,15 @@ def _pages(settings: Settings) -> str:
     """Where articles of the configured Wikipedia are read, up to the title."""
     parts = urlsplit(settings.wikidata.wikipedia_url)
     return f"{parts.scheme}://{parts.netloc}/wiki/"
+
+
+def _risks(settings: Settings, stack: AsyncExitStack) -> LiftWing | None:
+    url = settings.wikidata.revert_risk_url
+    if url is None:
+        return None
+    made = LiftWing(url, user_agent=user_agent(settings), limiter=limiter(settings))
+    stack.push_async_callback(made.aclose)
+    return made
 
 
 async def _production(settings: Settings, stack: AsyncExitStack) -> GatewayProduction | None:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from agents.wikidata.api import Fetched, PageInfo, RecentChange
+from agents.wikidata.editors import Profile
 from agents.wikidata.entity import parse_entity
 from agents.wikidata.history import Revision
 
@@ -165,6 +166,10 @@ class FakeWiki:
         self.asked += 1
         last = until_revision or self.number
         return [r for r in self.pages[item] if after_revision <= r.id <= last]
+
+    async def users(self, names: Iterable[str]) -> dict[str, Profile]:
+        """Everybody is well known, but for those whose names say that they are new."""
+        return {n: Profile(name=n, edit_count=3 if n.startswith("New") else 900) for n in names}
 
     async def recentchanges(
         self, since: dt.datetime, until: dt.datetime, *, user: str | None = None

@@ -18,6 +18,7 @@ import stamina
 
 from agents.errors import Retryable
 from agents.wikidata.contact import names_contact
+from agents.wikidata.editors import Profile
 from agents.wikidata.entity import EntityDoc, parse_entity
 from agents.wikidata.errors import (
     BrokenAnswer,
@@ -204,6 +205,21 @@ class ActionApi:
                 return _revision(item, raw)
         return None
 
+    async def users(self, names: Iterable[str]) -> dict[str, Profile]:
+        """What is told of these accounts, 50 a request; unknown names are left out."""
+        found: dict[str, Profile] = {}
+        for chunk in _chunks(names):
+            answer = await self._get(
+                action="query",
+                list="users",
+                ususers="|".join(chunk),
+                usprop="editcount|registration|groups",
+            )
+            for row in _need(answer, "query").get("users", ()):
+                if "userid" in row and not row.get("missing"):
+                    found[row["name"]] = _profile(row)
+        return found
+
     async def recentchanges(
         self, since: dt.datetime, until: dt.datetime, *, user: str | None = None
     ) -> AsyncIterator[RecentChange]:
@@ -363,6 +379,16 @@ def _revision(item: str, raw: Mapping[str, Any]) -> Revision:
         bot=raw.get("bot") in (True, ""),
         temporary=raw.get("temp") in (True, ""),
         doc=doc,
+    )
+
+
+def _profile(row: Mapping[str, Any]) -> Profile:
+    since = row.get("registration")
+    return Profile(
+        name=str(row.get("name", "")),
+        edit_count=int(row.get("editcount") or 0),
+        registered=_time(since) if since else None,
+        groups=frozenset(row.get("groups", ())),
     )
 
 

@@ -121,7 +121,8 @@ def classify(
     async def work(services: Services, api: ActionApi) -> list[str]:
         from agents.explain import explain as run
 
-        return await run(api, services.ledger, services.clock.now, item, property_id, day)
+        cutoff = services.settings.watch.cutoff
+        return await run(api, services.ledger, services.clock.now, item, property_id, day, cutoff)
 
     lines = _asking(work)
     if not explain:
