@@ -41,7 +41,7 @@ START = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 DAYS = 64
 _RETENTION = dt.timedelta(days=4)
 _SCHEDULES, _QUICK = 500, 4
-_QUIET_S = 20.0
+_QUIET_S = 120.0
 """A worker that has not come to rest after so long has hung; the schedule counts as failed."""
 _DAY = dt.timedelta(days=1)
 _FAULTS = ("429", "503", "maxlag", "truncate", "duplicate", "reorder", "jump", "silent")

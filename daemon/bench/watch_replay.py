@@ -32,7 +32,7 @@ from daemon.store.rows import CandidateRow, DismissalRow
 from knowledge.facts import ChangeKind
 
 CHANGED, SAME = "snapshot-changes*.jsonl", "snapshot-unchanged*.jsonl"
-_QUICK_SHARE = 12
+_QUICK_SHARE = 24
 _STEP = dt.timedelta(days=1)
 MEMORY = Path("/dev/shm")
 """Where a throw-away database is fast, if there is such a place."""
