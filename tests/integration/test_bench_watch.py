@@ -1,4 +1,4 @@
-"""The small versions of bench-watch: what they measure holds, and what is not at hand is skipped."""
+"""The small versions of bench-watch: they hold, and what is not at hand is skipped."""
 
 from __future__ import annotations
 

@@ -133,6 +133,29 @@ def test_a_cut_is_abrupt_and_nothing_is_lost_over_it(
     assert [e["meta"]["id"] for _, e in got] == [e["meta"]["id"] for _, e in whole[1:]]
 
 
+def test_the_stream_repeats_reorders_jumps_and_falls_silent_on_request(
+    server: LocalServer, scenario: Scenario
+) -> None:
+    since = scenario.start.isoformat()
+    plain = [i for i, _ in read(server, 40, since=since)]
+    server.faults(duplicate=2)
+    assert [i for i, _ in read(server, 42, since=since)][1:] == [
+        i for one in plain[1:3] for i in (one, one)
+    ] + plain[3:]
+    server.faults(reorder=1)
+    backward = [i for i, _ in read(server, 40, since=since)][1:]
+    assert backward == sorted(backward, reverse=True)
+    server.faults(jump=1)
+    assert read(server, 1, last=plain[1])[0][0] != plain[1]
+    server.faults(silent=1)
+    with pytest.raises(httpx.ReadTimeout):
+        with httpx_sse.connect_sse(
+            server.http, "GET", server.url + STREAM, params={"since": since}, timeout=0.5
+        ) as source:
+            next(source.iter_sse())
+    assert server.status()["faults"]["silent"] == 0
+
+
 def test_new_edits_arrive_when_the_clock_moves(server: LocalServer, scenario: Scenario) -> None:
     middle = scenario.edits[len(scenario.edits) // 2]
     server.set_clock(middle.time - dt.timedelta(seconds=1))
