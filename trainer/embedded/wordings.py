@@ -56,10 +56,20 @@ def _render(form: grammar.Form, story: Story, rng: random.Random, more: dict[str
             "title": lexicon.title(story, rng),
             "s": story.subject.label,
             "o": story.holder.label,
+            "ox": _called(story.holder, story.previous, rng),
+            "p": _called(story.previous or story.holder, story.holder, rng),
         }[name]
 
     text = grammar.render(form, rng, slot, lambda _: False)
     return tidy(capital(" ".join(text.split())))
+
+
+def _called(entity: Entity, beside: Entity | None, rng: random.Random) -> str:
+    """The name, at times a person's surname where the other one does not have it too."""
+    short = lexicon.surname(entity.label)
+    if entity.kind != "person" or rng.random() < 0.7 or (beside and short in beside.label):
+        return entity.label
+    return short
 
 
 def question(
