@@ -15,16 +15,24 @@ _FAMILIES = {
     "death": r"death|died|dies|passed away|deceased",
     "killing": r"assassinat\w*|murder\w*|killed|killing",
     "retirement": r"retire\w*",
-    "dismissal": r"dismiss\w*|sack\w*|fired\b|firing|removed from office|removal|ouster|ousted",
+    "dismissal": r"dismiss\w*|sack\w*|fired\b|firing|removed from office|removal|ouster|ousted|"
+    r"forced [\w ]{0,30}\bout|told to go|shown the door|let go\b",
     "no confidence": r"no[- ]confidence|motion of censure|vote of confidence|confidence vote",
     "impeachment": r"impeach\w*",
     "coup": r"coup\b|coup d['e ]*etat|military takeover|putsch",
-    "election": r"election\w*|elected|re-?election|lost the vote|defeat\w*|voted out|at the polls",
-    "term limit": r"term limits?",
+    "election": r"election\w*|(?<!re-)elected|lost the vote|defeat\w*|voted out|at the polls|"
+    r"run-?off|won the (?:\w+ )?vote|beat(?:en|ing)?\b|ballot",
+    "term limit": r"term limits?|third (?:consecutive )?term|(?:not|n['’]t|never|barred from) "
+    r"(?:\w+ ){0,3}(?:run|stand|seek)\w*\b(?: \w+){0,2} (?:again|re-?election|another term)|"
+    r"maximum (?:number )?of",
     "end of term": r"end of (?:\w+ )?(?:term|mandate|tenure|contract|season)|(?:term|mandate|"
     r"tenure)"
-    r" (?:\w+ )?(?:end\w*|expir\w*|ran out|was over)|expir\w*|term of office",
+    r" (?:[\w'’]+ ){0,4}(?:end\w*|expir\w*|ran out|was over|was up|came to an end|not extended)|"
+    r"expir\w*|term of office",
     "transfer": r"transfer\w*|free agent|loan\b|signed for|moved? to (?:a )?(?:new|another) club",
+    "court ruling": r"court\b|ruling|verdict of",
+    "mutual consent": r"mutual (?:\w+ )?(?:consent|agreement)|by agreement|parted (?:ways|company)",
+    "release clause": r"release clause|buy-?out clause",
     "promotion": r"promot\w*",
     "abdication": r"abdicat\w*",
     "merger": r"merge\w*|merger|acquisition|acquired|takeover|taken over by",
@@ -51,6 +59,13 @@ _STATED = re.compile(
     r"it was a case of\b|change followed\b|on account of\b)\s*(?P<what>[^.;,]*)",
     re.IGNORECASE,
 )
+_LEAVING = re.compile(
+    r"\bpredecessor(?:,[^,]{1,60},)?\s+(?:had |has )?(?P<what>(?:was |were )?\w+(?: \w+){0,3})",
+    re.IGNORECASE,
+)
+"""How somebody says that the one before went."""
+_NAMED_ONLY = re.compile(r"\bbecause|\bdue to|\bowing to|\bon account of", re.IGNORECASE)
+"""Leads that introduce reasons of all kinds: only a known kind of cause counts as one."""
 _NOT = re.compile(
     r"\b(?:not|never|rather than|instead of|nothing to do with)\s+(?:\w+\s+){0,2}$", re.IGNORECASE
 )
@@ -100,8 +115,11 @@ def _stated(sentence: str, expected: str | None, wanted: set[str]) -> list[tuple
             for m in _PATTERNS[name].finditer(sentence)
             if not _NOT.search(sentence[: m.start()])
         ]
-    for match in _STATED.finditer(sentence):
+    for match in (*_STATED.finditer(sentence), *_LEAVING.finditer(sentence)):
         what = match.group("what")
+        loose = match.re is _LEAVING or _NAMED_ONLY.match(match.group())
+        if loose and not _families(what) and not (expected and mentions(what, [expected])):
+            continue
         named = _families(what)
         good = bool(named & wanted) or (expected is not None and mentions(what, [expected]))
         if not good and what.strip() and not _NOT.search(what + " "):

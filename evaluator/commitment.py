@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from evaluator.grammar import OTHER_NAME, RETRACTION
 from evaluator.reading import Mention, Names, Stance, Who, read, whole_sentences
 from evaluator.verdicts import Final
 from knowledge.answers import conclusion
@@ -40,9 +41,16 @@ class Commitment:
     """The last word on the fact is the new holder, undenied."""
 
 
-def commitment(text: str, names: Names, *, loose: bool = False) -> Commitment:
-    """`loose` accepts a name that is merely mentioned in the answer, for facts without a story."""
+def commitment(
+    text: str, names: Names, *, loose: bool = False, retracts: bool = True
+) -> Commitment:
+    """`loose` accepts a name that is merely mentioned in the answer, for facts without a story.
+    `retracts` reads "that is wrong" as said of the text before; where a claim is checked, it is
+    said of the claim."""
     mentions = _settled(text, read(text, names))
+    mentions = _with_letters(text, mentions)
+    if retracts:
+        mentions = _with_retractions(text, mentions)
     region = _region(text, mentions)
     inside = [m for m in mentions if region[0] <= m.start and m.end <= region[1]]
     stated = conclusion(text) is not None and region[1] == len(text)
@@ -50,6 +58,11 @@ def commitment(text: str, names: Names, *, loose: bool = False) -> Commitment:
     later = [m for m in mentions if m.start >= region[1] and m.who is Who.NEW and _weight(m)]
     if final is Final.RIGHT and later and _weight(later[-1]) < 0 and not inside[0].bare:
         final = Final.NONE  # taken back in a later sentence
+    denied = [m for m in mentions if m.who is Who.NEW and _weight(m)]
+    if final is Final.NONE and denied and _weight(denied[-1]) < 0:
+        after = text[denied[-1].end :]
+        if OTHER_NAME.search(after) and not any(m.start >= denied[-1].end for m in mentions):
+            final = Final.OTHER
     last = [m for m in mentions if _weight(m)]
     ends_new = final is Final.RIGHT and bool(last) and _weight(last[-1]) > 0
     return Commitment(mentions=tuple(mentions), final=final, ends_new=ends_new)
@@ -89,6 +102,65 @@ def _settled(text: str, mentions: Sequence[Mention]) -> list[Mention]:
             mention = replace(mention, stance=Stance.CURRENT if present else Stance.WAS)
         out.append(mention)
     return out
+
+
+def _with_retractions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """A denial of the new holder where the text takes back what it said last: `that is wrong`."""
+    out = list(mentions)
+    for match in RETRACTION.finditer(text):
+        sentence = next(
+            ((a, b) for a, b in _sentences(text, mentions) if a <= match.end() - 1 < b), None
+        )
+        said = [m for m in mentions if m.end <= match.start() and _asserted(m)]
+        if sentence is None or not said or said[-1].who is not Who.NEW:
+            continue
+        named = [m for m in mentions if sentence[0] <= m.start < sentence[1]]
+        if any(m.who is Who.NEW and m.stance is Stance.NEGATED for m in named):
+            continue
+        if any(m.start >= match.start() and m.who is Who.NEW and _asserted(m) for m in named):
+            continue
+        place = match.end()
+        out.append(
+            Mention(who=Who.NEW, stance=Stance.NEGATED, start=match.start(), end=place, bare=False)
+        )
+    return sorted(out, key=lambda m: m.start)
+
+
+def _asserted(mention: Mention) -> bool:
+    return mention.stance in AFFIRMED
+
+
+_LETTER = re.compile(
+    r"(?:\b(?:answer|option|choice|blank|correct (?:one|answer|option)|filled)\b[^.\n]{0,30}?"
+    r"(?:\bis|\bby|:|=)|\b(?:go|going) (?:for|with))\s*[\"'*(\[]*(?:option )?(?P<letter>[A-Da-d])"
+    r"[\"'*)\].,]*(?=\s|$)"
+)
+_LISTED = re.compile(r"(?:^|[\s(])\(?(?P<letter>[A-Da-d])[).:]\s*[\"'*]*$")
+
+
+def _with_letters(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """Options that are chosen by their letter: the listed names are no statements, the chosen one
+    is, at the place of its letter."""
+    listed: dict[str, Mention] = {}
+    for mention in mentions:
+        found = _LISTED.search(text[max(0, mention.start - 8) : mention.start])
+        if found:
+            listed.setdefault(found.group("letter").upper(), mention)
+    chosen = [m for m in _LETTER.finditer(text) if m.group("letter").upper() in listed]
+    if not listed or (len(listed) < 2 and not chosen):
+        return list(mentions)
+    if not chosen:
+        return list(mentions)
+    options = set(map(id, listed.values()))
+    out = [
+        replace(m, stance=Stance.NEUTRAL, bare=False) if id(m) in options else m for m in mentions
+    ]
+    for match in chosen:
+        picked = listed[match.group("letter").upper()]
+        a, b = match.span("letter")
+        if not any(m.start < b and a < m.end for m in mentions):
+            out.append(Mention(who=picked.who, stance=Stance.CURRENT, start=a, end=b, bare=False))
+    return sorted(out, key=lambda m: m.start)
 
 
 def _region(text: str, mentions: Sequence[Mention]) -> tuple[int, int]:
@@ -144,6 +216,8 @@ def _final(
         return Final.NONE
     if not inside:
         return Final.OTHER
+    if denied and OTHER_NAME.search(text[inside[-1].end : region[1]]):
+        return Final.OTHER  # "not O: somebody else is"
     elsewhere = any(
         region[0] <= a < region[1]
         and _STATES_NAME.search(text[a:b])

@@ -25,7 +25,10 @@ _ADV = (
     r"therefore|thus|at present|(?!only\b|family\b)[a-z]+ly)\b,?)*\s*"
 )
 _TITLE = (
-    r"(?:\s*(?:\bthe|\bmr|\bmrs|\bms|\bdr|\bsir|\bprime minister|\bpresident|\bchancellor|"
+    r"(?:\s*(?:\bthe|\bmr|\bmrs|\bms|\bdr|\bsir|\bdame|\blord|\blady|\bking|\bqueen|\bemperor|"
+    r"\bsheikh|\bpope|\bprofessor|\bgeneral|"
+    r"\b(?:his|her) (?:royal )?(?:highness|majesty|excellency|holiness)|"
+    r"\bprime minister|\bpresident|\bchancellor|"
     r"\bpremier|\bminister|\bcoach|\bpolitician|\btechnocrat|\beconomist|\b(?:option )?\(?[A-D]\)|"
     r"\boption [A-D][,:]?|[\"'“‘*_(\[])\.?)*\s*$"
 )
@@ -159,6 +162,47 @@ L_CURRENT = _re(
     r"coached|"
     r"managed|directed|held) by|name of)|['’]s|[:=>–—-])" + _TITLE
 )
+ROLE = (
+    r"(?:prime minister|president|chancellor|premier|head of (?:state|government)|head coach|coach|"
+    r"manager|chief executive|ceo|boss|chair(?:man|woman|person)?|director(?:-general)?|"
+    r"secretary[- ]general|general secretary|governor|mayor|king|queen|monarch|emir|"
+    r"first minister|minister|captain|leader|head|pope)"
+)
+L_TITLE = _re(
+    r"(?:['’]s|\bits|\btheir|\bour|\bthe|\bunder|\bwith|\bby|\band|\bis|,|^|[\"“>*(])\s*"
+    r"(?:[a-z]+\s+){0,2}" + ROLE + r"(?:\s+of\s+(?:the\s+)?(?:<S>|\w+))?\s*,?" + _TITLE
+)
+"""An office, then the name: `Canada's prime minister, O`, `under head coach O`."""
+PAST_OFFICE = _re(
+    r"\b(?:former|formerly|previous|then|ex|outgoing|late|old|sitting|incumbent|until|before|after|"
+    r"was|were|had|beat|against|succeeded|replaced|followed|defeated|resignation|departure|death|"
+    r"dismissal|removal|retirement|predecessor|not|n['’]t|no)\b"
+)
+R_PRESENT = _re(
+    r"^[^.;]{0,90}?\b(?:is|are|has|holds|still|says|calls|sits|remains|faces|welcomes|represents|leads|"
+    r"heads|today|to this day|at present|continues|presides)\b"
+)
+L_PRESENT = _re(r"\b(?:is|are|has|have|faces|represented|today|reports to|belongs|works)\b")
+RETRACTION = re.compile(
+    r"\b(?:answer|statement|sentence|claim|premise|above|information|reply|that i (?:said|wrote))\b"
+    r"[^.;:?]{0,60}?\b(?:is|was|are|were|should be|must be)\s+(?:\w+ly )?(?:incorrect|wrong|false|"
+    r"untrue|inaccurate|mistaken|disregarded|ignored|withdrawn|an error|a mistake|outdated|"
+    r"not (?:true|correct|right|accurate)|no longer (?:so|true|the case))\b|"
+    r"(?:^|(?<=[.!?;:,(—–-]\s)|(?<=[.!?;:,(]))\s*(?:but |and |no, |actually, |however, )?"
+    r"(?:that|this|it|which)(?: is|['’]s| was)(?: \w+ly)? (?:incorrect|wrong|false|untrue|"
+    r"inaccurate|mistaken|not (?:true|correct|right|so|the case)|no longer (?:so|true|the case))\b|"
+    r"\b(?:strike|scratch|disregard|forget|ignore) (?:that|this|the above)\b|"
+    r"\b(?:he|she|it|they) (?:is not|isn['’]t|are not|aren['’]t)\s*(?:[.!?)]|$)|"
+    r"\b(?:i was wrong|i made a mistake|my mistake|i stand corrected)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Words that take back what the output said before, without naming it."""
+OTHER_NAME = re.compile(
+    r"\b(?:is|are|has been)\s+(?:now |in fact |actually )?(?:[A-Z][\w'’.-]+\s+)+[A-Z][\w'’-]+|"
+    r"\b[A-Z][\w'’-]+(?:\s+[A-Z][\w'’-]+)+,?\s+(?:is|has been)\b|"
+    r"\b[A-Z][\w'’-]+\s+(?:is|has been) the\b|\bplays for\s+[A-Z]"
+)
+"""Somebody is named as the present holder, or the present club."""
 VERB = _re(
     r"\b(?:is|was|are|were|has|had|have|been|became|did|does|do|came|took|led|leads|held|holds|left|"
     r"resigned|followed|replaced|succeeded|named|said|know|think|believe|called|\w+ed)\b"
@@ -168,10 +212,10 @@ END_WORDS = _re(
     r"\b(?:until|till|earlier|previously|formerly|before that|used to|once|former days)\b"
 )
 STRONG_HEDGE = _re(
-    r"\b(?:might|(?-i:may)|perhaps|possibly|could be|not (?:sure|certain)|unsure|unclear|uncertain|"
-    r"don['’]t know|do not know|cannot say|can['’]t say|either)\b"
+    r"\b(?:might|(?-i:may)(?! not\b)|perhaps|possibly|could be|not (?:sure|certain)|"
+    r"unsure|unclear|uncertain|don['’]t know|do not know|cannot say|can['’]t say|either)\b"
 )
 WEAK_HEDGE = _re(
     r"\b(?:probably|likely|i think|i believe|i guess|presumably|it seems|apparently|"
-    r"as far as i know|to my knowledge|as of my (?:last|knowledge)|if i recall)\b"
+    r"as far as i know|to my knowledge|if i recall)\b"
 )

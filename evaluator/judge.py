@@ -18,10 +18,10 @@ from evaluator.examine import Output
 from evaluator.probes import Probe, Suite
 from evaluator.reading import Mention, Names, Stance, Who, hedges, read
 from evaluator.verdicts import Cause, Final, Flag, Mark, Verdict
-from knowledge.answers import normalise, safe_surnames
+from knowledge.answers import normalise, safe_surnames, sentence_spans
 from knowledge.questions import QuestionKind
 
-VERSION = "rules/1"
+VERSION = "rules/2"
 
 _YES_NO = re.compile(
     r"(?:^|(?<=[.!?:\n]\s)|(?<=[.!?:\n]))[\"'*_\s]*(?P<so>(?:so|therefore|thus|hence|answer:)[,:]?\s+)?"
@@ -33,6 +33,11 @@ _YES_NO = re.compile(
     r"(?:is|was)\s+(?:now |therefore |thus |\w+ly )?(?P<not>not |no longer |n['’]t )?(?:\w+ly )?"
     r"(?P<adjective>true|false|correct|incorrect|right|wrong|accurate|inaccurate|outdated|untrue|"
     r"out of date)\b(?! to | that)",
+    re.IGNORECASE,
+)
+_FALSE = re.compile(
+    r"\b(?:false|untrue|incorrect|wrong|inaccurate|mistaken|"
+    r"(?:not|n['’]t|no longer) (?:\w+ )?(?:true|correct|right|accurate))\b",
     re.IGNORECASE,
 )
 _POSITIVE = frozenset({"yes", "true", "correct", "right", "accurate"})
@@ -71,7 +76,8 @@ def probe_of(suite: Suite, output: Output) -> Probe:
 def judge_output(probe: Probe, output: Output) -> Verdict:
     """The verdict on one output."""
     text, question = output.text, probe.question
-    fact = commitment(text, _names(probe, probe.new, probe.old))
+    checked = probe.kind is QuestionKind.CHECK
+    fact = commitment(text, _names(probe, probe.new, probe.old), retracts=not checked)
     asked = _asked(probe, text, fact)
     hedged, strong = hedges(text)
     cause, cause_spans = read_cause(text, question.cause)
@@ -81,13 +87,16 @@ def judge_output(probe: Probe, output: Output) -> Verdict:
         yes = _implied(fact, claims_new, claims_old)
     against = (claims_new and yes is False) or (claims_old and yes is True)
     asserts = any(m.who is Who.NEW and m.stance in AFFIRMED for m in fact.mentions)
+    if against and asked is Final.RIGHT:
+        asked = Final.NONE  # the verdict on the claim takes the answer back
     row = Verdict(
         probe=probe.id,
         part=probe.part,
         kind=probe.kind,
         cluster=probe.cluster,
         asserts_new=asserts or (claims_new and yes is True),
-        negates_new=has(fact.mentions, Who.NEW, Stance.NEGATED, Stance.ENDED),
+        negates_new=has(fact.mentions, Who.NEW, Stance.NEGATED, Stance.ENDED)
+        or (claims_new and yes is False and _called_false(text, fact, yes_spans)),
         asserts_old_current=has(fact.mentions, Who.OLD, Stance.CURRENT),
         reaffirms_new=fact.ends_new and not against,
         final=Final.NONE if strong and asked is Final.RIGHT else asked,
@@ -132,6 +141,21 @@ def claims(probe: Probe) -> tuple[bool, bool]:
         return False, False
     new = claimed in map(normalise, probe.new)
     return new, not new and claimed in map(normalise, probe.old)
+
+
+def _called_false(text: str, fact: Commitment, said: list[tuple[int, int]]) -> bool:
+    """The claim is called false in words, not by a mere "no", and not in a sentence that states the
+    new holder."""
+    return any(
+        _FALSE.search(text[a:b])
+        and len(re.findall(r"\w+", text[a:b])) > 1
+        and not any(
+            m.who is Who.NEW and m.stance in AFFIRMED and a <= m.start < b for m in fact.mentions
+        )
+        for a, b in sentence_spans(text)
+        for start, _ in said
+        if a <= start < b
+    )
 
 
 def _implied(fact: Commitment, claims_new: bool, claims_old: bool) -> bool | None:

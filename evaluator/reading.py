@@ -28,10 +28,13 @@ from evaluator.grammar import (
     L_LABEL,
     L_NEGATED,
     L_PREDECESSOR,
+    L_PRESENT,
     L_SUCCESSOR,
+    L_TITLE,
     L_WAS,
     LINK,
     OPTIONS,
+    PAST_OFFICE,
     R_ASIDE,
     R_BRACKET_END,
     R_CURRENT,
@@ -42,6 +45,7 @@ from evaluator.grammar import (
     R_NEGATED,
     R_POSSESSIVE_END,
     R_POSSESSIVE_EVENT,
+    R_PRESENT,
     R_THEN,
     R_TRUE,
     R_WAS,
@@ -133,11 +137,38 @@ def _holders(text: str, names: Names) -> list[tuple[int, int, str]]:
     for mark, accepted in ((N, names.new), (O, names.old), (S, subject)):
         own = [n for n in accepted if n and normalise(n) not in shared]
         found += [(a, b, mark) for a, b in find_mentions(text, own)]
+    full = {normalise(n) for n in (*names.new, *names.old) if len(n.split()) > 1}
     kept: list[tuple[int, int, str]] = []
     for start, end, mark in sorted(found, key=lambda m: (m[0] - m[1], m[0])):
+        if mark != S and full and _of_another(text, start, end):
+            continue
         if all(end <= a or start >= b for a, b, _ in kept):
             kept.append((start, end, mark))
     return sorted(kept)
+
+
+_GIVEN = re.compile(
+    r"(?P<given>[A-Z][a-zà-ÿ'’-]+)\s+(?:(?:wa|de|da|van|von|al|bin|ibn|den|der)\s+)?$"
+)
+_NO_GIVEN = frozenset(
+    re.findall(
+        r"\w+",
+        "the a an so in on at as and but or by for from since after before until when while then "
+        "now yes no not mr mrs ms dr sir dame lord lady president premier minister chancellor king "
+        "queen prince princess sheikh emir pope general coach manager chief executive director "
+        "governor senator judge professor both although because however therefore thus hence today "
+        "under with former like is was it he she this that these those who what said says option "
+        "answer",
+    )
+)
+
+
+def _of_another(text: str, start: int, end: int) -> bool:
+    """A single surname after somebody else's given name: `Jomo` before `Kenyatta`."""
+    if len(text[start:end].split()) > 1:
+        return False
+    found = _GIVEN.search(text[:start])
+    return found is not None and found.group("given").casefold() not in _NO_GIVEN
 
 
 def _read_sentence(
@@ -204,9 +235,20 @@ def _stance(marked: str, position: int, subject: str) -> Stance:
         return Stance.ENDED
     if by_left:
         return by_left
+    if _in_office(marked, position, left, right):
+        return Stance.CURRENT
     if by_right:
         return by_right
     return Stance.NEUTRAL if VERB.search(left + " " + right) else Stance.CURRENT
+
+
+def _in_office(marked: str, position: int, left: str, right: str) -> bool:
+    """The name stands behind its office in a statement of the present: `France's president, O,
+    says`."""
+    before = marked[:position]
+    if not L_TITLE.search(before) or PAST_OFFICE.search(left[-60:]):
+        return False
+    return bool(R_PRESENT.match(right) or L_PRESENT.search(left))
 
 
 def _denied(before: str, left: str, right: str, rest: str) -> Stance | None:
