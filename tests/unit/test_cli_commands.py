@@ -17,6 +17,7 @@ from agents.errors import Permanent
 from daemon.cli import main
 from daemon.config import Settings
 from daemon.services import Services
+from daemon.serving.client import GatewayClient, Said
 from daemon.store.engine import Database
 from tests.daemon_support import adapter_folder, approved, change
 
@@ -274,6 +275,35 @@ def test_the_registry_on_the_command_line(call, services: Services, tmp_path: Pa
     code, output, _ = call("--set", "wikidata.contact=a@b.c", "doctor", "--json")
     failed = [check["name"] for check in data(output) if not check["ok"]]
     assert code == 1 and "adapters" in failed
+
+
+def test_keys_of_the_gateway(call) -> None:
+    made = data(call("key", "create", "ann", "--json")[1])
+    assert made["name"] == "ann" and made["key"].startswith("alm-")
+    code, _, errors = call("key", "create", "ann")
+    assert code == 1 and "already" in errors
+    assert made["key"] not in call("key", "list", "--json")[1]
+    assert "ann" in call("key", "list")[1]
+    assert data(call("key", "revoke", "ann", "--json")[1]) == {"revoked": "ann"}
+    assert call("key", "revoke", "ann")[0] == 1
+    assert call("key", "create", "a b")[0] == 2
+
+
+def test_several_versions_are_asked_side_by_side(
+    call, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int | None] = []
+
+    def ask(_: GatewayClient, question: str, *, version: int | None = None, max_tokens: int):
+        asked.append(version)
+        return Said(version=f"v{version or 0}", text=f"{question} {version}", tokens=1, took_s=0.1)
+
+    monkeypatch.setattr(GatewayClient, "ask", ask)
+    found = data(call("ask", "Who?", "--version", "base", "--version", "0", "--json")[1])
+    assert [row["answer"] for row in found] == ["Who? 0", "Who? 0"]
+    assert data(call("ask", "Who?", "--json")[1])["answer"] == "Who? None"
+    assert call("ask", "Who?", "--version", "9")[0] == 1
+    assert asked == [0, 0, None]
 
 
 def test_versions_are_followed_compared_frozen_and_carried_about(
