@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from daemon.errors import ConfigError
-from trainer.errors import TrainerError
-from trainer.recipe import load_recipe
 
 if TYPE_CHECKING:  # the settings call some of these checks themselves
     from daemon.config import Settings
@@ -45,6 +43,9 @@ def check_model(folder: Path) -> None:
 
 def check_recipe(name: str) -> None:
     """Raises ConfigError when there is no such recipe, or it is not sound."""
+    from trainer.errors import TrainerError
+    from trainer.recipe import load_recipe
+
     try:
         load_recipe(name)
     except TrainerError as error:

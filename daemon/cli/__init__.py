@@ -8,49 +8,39 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from agents.errors import AgentError
-from daemon.cli import (
-    account,
-    bench,
-    curate,
-    evaluation,
-    gate,
-    keys,
-    moving,  # noqa: F401  (its commands stand at the root)
-    registry,
-    release,
-    review,
-    service,
-    watch,
-    watching,  # noqa: F401  (its commands stand beside those of watch, and at the root)
-)
 from daemon.cli.context import app, console_error
 from daemon.errors import AlmanacError, ConfigError, NewerDatabaseError
 from evaluator.errors import EvaluatorError
 
 __all__ = ["app", "main"]
 
-app.add_typer(watch.app, name="watch")
-app.add_typer(curate.app, name="curate")
-app.add_typer(review.app, name="review")
-app.add_typer(account.app, name="account")
-app.add_typer(release.app, name="release")
-app.add_typer(registry.app, name="registry")
-app.add_typer(evaluation.app, name="eval")
-app.add_typer(gate.app, name="gate")
-app.add_typer(keys.app, name="key")
-app.add_typer(bench.app, name="bench")
-app.add_typer(service.config_app, name="config")
+_WITH_VALUE = ("--config", "--set")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; always ends with SystemExit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # A rollback is given in haste: it does not wait for the modules of all other commands.
+    import_module(f"daemon.cli.{'moving' if command_of(given) == 'rollback' else 'commands'}")
     try:
-        app(args=list(arguments) if arguments is not None else None)
+        app(args=given)
     except (AgentError, EvaluatorError) as error:
         console_error(str(error))
         sys.exit(1)
     except AlmanacError as error:
         console_error(str(error))
         sys.exit(2 if isinstance(error, (ConfigError, NewerDatabaseError)) else 1)
+
+
+def command_of(arguments: Sequence[str]) -> str | None:
+    """The first argument that is neither a root option nor the value of one."""
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument in _WITH_VALUE:
+            next(waiting, None)
+        elif not argument.startswith("-"):
+            return argument
+    return None

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -22,8 +22,11 @@ from rich.table import Table
 from daemon import config
 from daemon.config import Loaded, Settings
 from daemon.errors import ConfigError
-from daemon.services import Services
 from knowledge import codec
+
+if TYPE_CHECKING:  # loaded where they are needed: a command starts with what it uses
+    from daemon.registry.service import Registry
+    from daemon.services import Services
 
 app = typer.Typer(
     name="almanac",
@@ -79,8 +82,28 @@ def refuse_root_options(command: str, why: str) -> None:
 @contextmanager
 def services() -> Iterator[Services]:
     """The services over the configured database, closed afterwards."""
+    from daemon.services import Services
+
     with Services.open(settings()) as opened:
         yield opened
+
+
+@contextmanager
+def registry() -> Iterator[Registry]:
+    """The registry alone, for what must not wait for anything else; it moves no protected alias but
+    back."""
+    from daemon.clock import clock_of
+    from daemon.registry.blobs import Blobs
+    from daemon.registry.service import Registry
+    from daemon.store.engine import Database
+
+    chosen = settings()
+    database = Database.open(chosen.database_url)
+    try:
+        alias = chosen.gateway.alias
+        yield Registry(database, Blobs(chosen.blobs), clock_of(chosen), served=alias)
+    finally:
+        database.close()
 
 
 def default_actor() -> str:

@@ -55,10 +55,8 @@ def rollback(
 ) -> None:
     """Put the version before back into production, or an earlier one."""
     _need(reason)
-    with context.services() as services:
-        move = services.registry.rollback(
-            alias or services.settings.gateway.alias, to, actor=actor, reason=reason
-        )
+    with context.registry() as registry:
+        move = registry.rollback(alias, to, actor=actor, reason=reason)
     _told(move, json)
 
 

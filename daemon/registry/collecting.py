@@ -16,7 +16,7 @@ from daemon.registry import history
 from daemon.registry.aliases import events_of
 from daemon.registry.blobs import Blobs
 from daemon.registry.lineage import lineage
-from daemon.store.engine import Database, hold
+from daemon.store.engine import Database
 from daemon.store.rows import AdapterRow, AliasRow, OverrideRow, ReleaseRow
 from daemon.store.states import OPEN_RELEASES, ReleaseState, record_event
 
@@ -54,13 +54,11 @@ def collect(
     that a kill at any point leaves left-overs, never a version without its files.
     """
     with database.write() as session:
-        hold(session, "registry")
         useless = _useless(session, clock.now() - older_than) if older_than is not None else []
         if not dry_run:
             for row in useless:
                 _mark(session, row, actor, clock.now())
     with database.write() as session:
-        hold(session, "registry")
         held = set(
             session.exec(select(AdapterRow.digest).where(col(AdapterRow.purged_at).is_(None))).all()
         )

@@ -10,8 +10,6 @@ comparing are modules beside this one.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from daemon.registry.lineage import align, lineage, live_units_of, units_of_rele
 from daemon.registry.provenance import Difference, Provenance, difference, measured, provenance
 from daemon.registry.statements import canonical, differences, statement_of
 from daemon.registry.versions import Move, Version, move_of, named, version_of
-from daemon.store.engine import Database, hold
+from daemon.store.engine import Database
 from daemon.store.rows import AdapterRow, AliasEventRow, AliasRow, EvaluationRow
 from daemon.store.states import record_event
 from knowledge.edits import EditUnit
@@ -82,7 +80,7 @@ class Registry:
         for _ in range(_ATTEMPTS):
             blob = self._blobs.add(folder)
             known = manifest_of(blob.path) if manifest is None else manifest
-            with self._write() as session:
+            with self._database.write() as session:
                 if not blob.path.is_dir():
                     continue  # collected as an orphan between the two lines above
                 row = session.get(AdapterRow, blob.digest)
@@ -310,7 +308,7 @@ class Registry:
         """
         if digest is not None:
             self.verify(digest)
-        with self._write() as session:
+        with self._database.write() as session:
             row = aliases.alias_row(session, alias, self._clock.now())
             aliases.check_generation(row, expected_generation)
             aliases.refuse_frozen(row)
@@ -395,7 +393,7 @@ class Registry:
             self.verify(wanted)
         if to is None and expected_generation is None:
             expected_generation = events[-1].generation  # "the one before" is of this state alone
-        with self._write() as session:
+        with self._database.write() as session:
             row = aliases.alias_row(session, alias, self._clock.now())
             step = Step(
                 alias=alias,
@@ -419,7 +417,7 @@ class Registry:
     def _set_frozen(self, alias: str, action: str, actor: str, reason: str) -> Move:
         if not reason.strip():
             raise Conflict(f'to {action} an alias needs a reason: --reason "..."')
-        with self._write() as session:
+        with self._database.write() as session:
             row = aliases.alias_row(session, alias, self._clock.now())
             if (row.frozen_by is not None) == (action == history.FREEZE):
                 raise Conflict(f"{alias} is {'' if row.frozen_by else 'not '}frozen already")
@@ -441,12 +439,6 @@ class Registry:
         return event
 
     # -- inside -----------------------------------------------------------------------------------
-
-    @contextmanager
-    def _write(self) -> Iterator[Session]:
-        with self._database.write() as session:
-            hold(session, "registry")
-            yield session
 
     @staticmethod
     def _next_number(session: Session) -> int:

@@ -13,11 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session
 
@@ -120,28 +116,42 @@ class Database:
 
     def migrate(self) -> None:
         """Apply what is missing, one process at a time. Raises NewerDatabaseError."""
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        scripts = ScriptDirectory.from_config(config)
         with self.connection() as connection:
-            here = MigrationContext.configure(connection).get_current_revision()
-            head = scripts.get_current_head()
-            if here == head:
+            here = _schema_of(connection)
+            if here == _newest_schema():
                 return
-            if here is not None and here not in {s.revision for s in scripts.walk_revisions()}:
-                raise NewerDatabaseError(
-                    f"the database is at schema {here}, which this Almanac does not know (newest: "
-                    f"{head}); start the version that wrote it, or name another database"
-                )
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            _upgrade(connection, here)
 
 
-def hold(session: Session, name: str) -> None:
-    """Take a named lock until the end of the transaction. On SQLite writers exclude each other from
-    their first statement on; on PostgreSQL they do not."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name})
+def _schema_of(connection: Connection) -> str | None:
+    """The revision that the database is at; None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _newest_schema() -> str:
+    """The newest revision: its number begins the name of its file."""
+    files = sorted((MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return files[-1].name.partition("_")[0]
+
+
+def _upgrade(connection: Connection, here: str | None) -> None:
+    from alembic import command  # a database that is up to date needs none of it
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    if here is not None and here not in {s.revision for s in scripts.walk_revisions()}:
+        raise NewerDatabaseError(
+            f"the database is at schema {here}, which this Almanac does not know (newest: "
+            f"{scripts.get_current_head()}); start the version that wrote it, or name another "
+            "database"
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _parse(url: str) -> URL:

@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import text
 
 from agents.errors import Permanent
-from daemon.cli import main
+from daemon.cli import command_of, main
 from daemon.config import Settings
 from daemon.services import Services
 from daemon.serving.client import GatewayClient, Said
@@ -58,12 +58,27 @@ def data(output: str) -> Any:
 
 def test_importing_the_command_line_is_light() -> None:
     code = (
-        "import sys, daemon.cli; "
+        "import sys, daemon.cli.commands; "
         "heavy = {'torch', 'vllm', 'langgraph', 'transformers', 'lm_eval'} & set(sys.modules); "
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["rollback", "--reason", "x"], "rollback"),
+        (["--set", "home=rollback", "--config", "f", "status"], "status"),
+        (["--set=home=x", "rollback"], "rollback"),
+        (["--help"], None),
+    ],
+)
+def test_the_command_is_known_before_anything_is_loaded(
+    arguments: list[str], command: str | None
+) -> None:
+    assert command_of(arguments) == command
 
 
 def test_every_command_has_help(call) -> None:
