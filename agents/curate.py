@@ -90,6 +90,7 @@ class Curator:
         self._settings = settings or CurateSettings()
         self._drafts_cost = drafter is not None
         self._judged = judge is not None
+        self._asks = production is not None
         self._cache = cache or InMemoryCache()
         ports = Ports(
             evidence=evidence,
@@ -186,7 +187,9 @@ class Curator:
         unasked: Any = _unasked
         drafter_failed: Any = self._drafter_failed
         ground_s, model_s = settings.ground_timeout_s, settings.draft_timeout_s
-        graph.add_node("ask", steps.ask, timeout=limit(ground_s), error_handler=unasked)
+        if self._asks:
+            graph.add_node("ask", steps.ask, timeout=limit(ground_s), error_handler=unasked)
+            graph.add_conditional_edges("ask", _after_ask, ["ground", "propose"])
         graph.add_node("ground", steps.ground, retry_policy=retry, timeout=limit(ground_s))
         graph.add_node(  # no retries: the chat has its own, and then the template steps in
             "draft",
@@ -202,8 +205,7 @@ class Curator:
         graph.add_node("revise", steps.revise)
         graph.add_node("questions", steps.questions, retry_policy=retry, timeout=limit(ground_s))
         graph.add_node("propose", steps.propose, timeout=limit(ground_s))
-        graph.add_edge(START, "ask")
-        graph.add_conditional_edges("ask", _after_ask, ["ground", "propose"])
+        graph.add_edge(START, "ask" if self._asks else "ground")
         graph.add_conditional_edges("ground", _after_ground, ["draft", "propose"])
         graph.add_edge("draft", "verify")
         after_rules = ["revise", "judge" if self._judged else "questions"]

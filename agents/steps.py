@@ -76,12 +76,11 @@ class Steps:
     async def ask(self, state: CurateState) -> Update:
         """Ask the model in production what it knows of the fact. A model that cannot be asked
         leaves the matter open, with the reason."""
-        found = Probe(known=Known.UNASKED, reason="no model is asked here")
-        if self._ports.production is not None:
-            try:
-                found = await probe(self._ports.production, from_json(FactChange, state["change"]))
-            except AgentError as error:
-                found = Probe(known=Known.UNASKED, reason=str(error))
+        assert self._ports.production is not None
+        try:
+            found = await probe(self._ports.production, from_json(FactChange, state["change"]))
+        except AgentError as error:
+            found = Probe(known=Known.UNASKED, reason=str(error))
         record = {"known": found.known.value, "asked": found.asked, "reason": found.reason}
         return {"probe": to_json(found), **self._record(state, "ask", {}, record)}
 
@@ -89,8 +88,7 @@ class Steps:
         """Fetch and store the evidence; read it under quarantine."""
         dossier = await self._ports.evidence.gather(from_json(FactChange, state["change"]))
         extraction = extract(dossier)
-        for evidence in dossier.evidence:
-            await self._ports.store.put(evidence)
+        await self._ports.store.put(*dossier.evidence)
         dossier = replace(dossier, change=dated(dossier.change, extraction))
         found = list(label_findings(dossier))
         if dossier.change.new is None:
@@ -272,4 +270,6 @@ def findings_of(state: CurateState) -> tuple[Finding, ...]:
 
 
 def probe_of(state: CurateState) -> Probe:
-    return from_json(Probe, state.get("probe", ""))
+    """What production knows; `unasked` in a graph that asks nobody."""
+    stored = state.get("probe")
+    return from_json(Probe, stored) if stored else Probe(known=Known.UNASKED)

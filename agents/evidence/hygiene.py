@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 MAX_LABEL_CHARS = 120
 """Longer labels are not names of anything that a narrative is about."""
@@ -77,13 +78,22 @@ def is_invisible(char: str) -> bool:
 
 def clean(text: str) -> str:
     """The text in NFC without invisible characters; other white space is a plain space."""
+    if _is_plain(text):
+        return text
     composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\t", " "))
     spaced = (" " if c not in _KEPT_CONTROLS and c.isspace() else c for c in composed)
     return "".join(c for c in spaced if not is_invisible(c))
 
 
+def _is_plain(text: str) -> bool:
+    """Whether there is nothing in the text to strip or to fold; most texts are of this kind."""
+    return text.isascii() and text.replace("\n", "").isprintable()
+
+
 def _folded(text: str) -> str:
     """For matching only: full-width and styled letters become plain ones, accents fall off."""
+    if _is_plain(text):
+        return text
     plain = unicodedata.normalize("NFKD", text)
     return "".join(c for c in plain if not unicodedata.combining(c) and not is_invisible(c))
 
@@ -92,7 +102,7 @@ def objections(text: str) -> list[str]:
     """Why this text must not go on, in words; empty when nothing speaks against it."""
     found: list[str] = []
     folded = _folded(text)
-    if any(is_invisible(c) for c in text):
+    if not _is_plain(text) and any(is_invisible(c) for c in text):
         found.append("control, bidirectional or zero-width characters")
     if _TOKENS.search(folded) or _ROLE_TURN.search(folded):
         found.append("a chat-template token or markup")
@@ -105,7 +115,8 @@ def objections(text: str) -> list[str]:
     return found
 
 
-def label_objections(label: str) -> list[str]:
+@lru_cache(maxsize=8192)
+def label_objections(label: str) -> tuple[str, ...]:
     """As `objections`, for a name: also its length and punctuation that no name has."""
     found = objections(label)
     if not label.strip():
@@ -118,4 +129,4 @@ def label_objections(label: str) -> list[str]:
         found.append("an instruction")
     if _LABEL_SHAPE.search(_folded(label)):
         found.append("punctuation that no name has")
-    return found
+    return tuple(found)

@@ -101,7 +101,7 @@ class EvidenceSource(Protocol):
 class EvidenceStore(Protocol):
     """Keeps snapshots. Idempotent by `Evidence.id`; the first retrieval time stays."""
 
-    async def put(self, evidence: Evidence) -> None: ...
+    async def put(self, *evidence: Evidence) -> None: ...
 
 
 class EntityReader(Protocol):

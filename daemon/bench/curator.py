@@ -122,7 +122,7 @@ def _telling(
             detail=of,
         ),
         _row("proposals that differ in a second run", differ, "", 0, detail=of),
-        *_causes(first),
+        *_causes(first, first[len(recorded) : len(recorded) + len(pool)]),
     ]
 
 
@@ -151,13 +151,11 @@ def _unfounded(one: _Told) -> list[str]:
     return [word for word in said if word.lower() not in evidence]
 
 
-def _causes(told: Sequence[_Told]) -> list[Row]:
+def _causes(told: Sequence[_Told], pool: Sequence[_Told]) -> list[Row]:
     """By the table behind the scenario, which the curator does not see."""
     unknown = {CAUSE_UNKNOWN, *UNKNOWN_CAUSE_FORMS, *HELD_FORMS["U"]}
-    of_scenario = [t for t in told if t.case.change.reason == "scenario"]
-    with_cause = [t for t in of_scenario if t.case.cause]
+    with_cause = [t for t in pool if t.case.cause]
     without = [t for t in told if not t.case.cause]
-    drawn = [t for t in of_scenario if t.case.cause or not _is_bare(t, of_scenario)]
     stated = [t for t in with_cause if t.case.cause == _cause(t.proposal)]
     open_ones = [
         t
@@ -168,11 +166,11 @@ def _causes(told: Sequence[_Told]) -> list[Row]:
     return [
         _row(
             "scenario successions with a cause in their evidence",
-            _share(len(with_cause), len(drawn)),
+            _share(len(with_cause), len(pool)),
             "%",
             50,
             Op.AT_LEAST,
-            f"{len(with_cause)} of {len(drawn)}",
+            f"{len(with_cause)} of {len(pool)}",
         ),
         _row(
             "stated causes that the narrative states",
@@ -190,11 +188,6 @@ def _causes(told: Sequence[_Told]) -> list[Row]:
             detail=f"{len(open_ones)} of {len(without)}",
         ),
     ]
-
-
-def _is_bare(told: _Told, everything: Sequence[_Told]) -> bool:
-    """Whether a scenario case was drawn from the world without causes: its twin has one."""
-    return any(t.case.cause and t.case.change.key == told.case.change.key for t in everything)
 
 
 def _cause(proposal: Proposal) -> str | None:

@@ -110,9 +110,10 @@ class Store:
         self.kept: dict[str, Evidence] = {}
         self.puts = 0
 
-    async def put(self, evidence: Evidence) -> None:
+    async def put(self, *evidence: Evidence) -> None:
         self.puts += 1
-        self.kept.setdefault(evidence.id, evidence)
+        for one in evidence:
+            self.kept.setdefault(one.id, one)
 
 
 class FixedNeighbours:

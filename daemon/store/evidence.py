@@ -17,18 +17,19 @@ class SqlEvidenceStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def put(self, evidence: Evidence) -> None:
+    async def put(self, *evidence: Evidence) -> None:
         def work(session: Session) -> None:
-            if session.get(EvidenceRow, evidence.id) is None:
-                session.add(
-                    EvidenceRow(
-                        id=evidence.id,
-                        source=evidence.source,
-                        url=evidence.url,
-                        retrieved_at=evidence.retrieved_at,
-                        text=evidence.text,
+            for one in {e.id: e for e in evidence}.values():
+                if session.get(EvidenceRow, one.id) is None:
+                    session.add(
+                        EvidenceRow(
+                            id=one.id,
+                            source=one.source,
+                            url=one.url,
+                            retrieved_at=one.retrieved_at,
+                            text=one.text,
+                        )
                     )
-                )
 
         await self._database.writing(work)
 

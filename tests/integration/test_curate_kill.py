@@ -46,7 +46,7 @@ class Watched:
         self.at("gather")
         return await self.wiki.source().gather(change)
 
-    async def put(self, evidence: object) -> None:
+    async def put(self, *evidence: object) -> None:
         self.at("put")
 
     async def draft(self, request: DraftRequest) -> Draft:

@@ -316,7 +316,6 @@ def test_steps_can_be_inspected_and_forgotten() -> None:
     nodes, after = run(steps())
     assert nodes == [
         "__start__",
-        "ask",
         "ground",
         "draft",
         "verify",

@@ -98,4 +98,4 @@ def test_attacks_in_values_and_aliases_are_withheld() -> None:
     ],
 )
 def test_real_names_pass(name: str) -> None:
-    assert label_objections(name) == []
+    assert label_objections(name) == ()
