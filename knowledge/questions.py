@@ -27,6 +27,7 @@ from knowledge.rendering import (
     two_hop_answer,
     why_answer,
 )
+from knowledge.wordings import OWN_WORDINGS
 
 
 class Use(StrEnum):
@@ -289,6 +290,16 @@ def direct(story: Story, use: Use) -> list[Question]:
     return made
 
 
+def in_own_words(story: Story, use: Use) -> list[Question]:
+    """The question in the property's own words, where it has one beside those of `direct`."""
+    if story.property not in OWN_WORDINGS or use is Use.HELD:
+        return []
+    train, exam = OWN_WORDINGS[story.property]
+    kind = QuestionKind.DIRECT if use is Use.TRAIN else QuestionKind.PARAPHRASE
+    text = _fill(train if use is Use.TRAIN else exam, story)
+    return [_make(kind, use, text, story, short_answer(story.holder.label))]
+
+
 def cloze(story: Story, use: Use) -> list[Question]:
     answer = short_answer(story.holder.label)
     return [_make(QuestionKind.CLOZE, use, _fill(w, story), story, answer) for w in _CLOZE[use]]
@@ -387,6 +398,7 @@ def training_questions(story: Story, others: Sequence[Entity] = ()) -> list[Ques
     claimed = [story.holder, *([story.previous] if story.previous else []), *others]
     made = [
         *direct(story, use),
+        *in_own_words(story, use),
         *cloze(story, use),
         *explain(story, use),
         *why(story, use),
@@ -403,6 +415,7 @@ def examination_questions(
     use = Use.EXAM
     made = [
         *direct(story, use),
+        *in_own_words(story, use),
         *cloze(story, use),
         *explain(story, use),
         *why(story, use),

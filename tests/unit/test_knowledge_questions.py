@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from knowledge import questions as ask
 from knowledge.codec import from_json, to_json
 from knowledge.edits import ConflictError, EditUnit, conflicts, freeze, live_units
 from knowledge.facts import ChangeKind, Date, Entity, FactChange
+from knowledge.properties import CATALOGUE, Tier
 from knowledge.questions import Question, QuestionKind, Use
 from knowledge.rendering import Hop, Story, narrative_prose
 from knowledge.world import World
@@ -43,6 +46,23 @@ def test_wordings_of_the_three_uses_never_meet() -> None:
     assert train and exam and held
     assert not train & exam
     assert not (train | exam) & held
+
+
+@pytest.mark.parametrize(
+    "property_id", [p.id for p in CATALOGUE.values() if p.tier in (Tier.A, Tier.B)]
+)
+def test_every_watched_office_and_state_is_asked_about_in_its_own_words(property_id: str) -> None:
+    story = replace(_STORY, property=property_id)
+    train = {q.text for q in ask.training_questions(story)}
+    exam = {q.text for q in ask.examination_questions(story, ())}
+    plain = {re.sub(r"\W+", " ", text).lower() for text in train}
+    assert not plain & {re.sub(r"\W+", " ", text).lower() for text in exam}
+    short = (QuestionKind.DIRECT, QuestionKind.PARAPHRASE)
+    for use, generic in ((Use.TRAIN, 4), (Use.EXAM, 5)):
+        made = [*ask.direct(story, use), *ask.in_own_words(story, use)]
+        texts = {q.text for q in made if q.kind in short}
+        assert len(texts) == generic + 1, property_id
+        assert not any("Rupert" in text for text in texts)
 
 
 def test_the_eight_conflict_probes_differ_and_name_both() -> None:
