@@ -364,3 +364,57 @@ def test_status(call) -> None:
         "digest": None,
     }
     assert "version 0" in call("status")[1]
+
+
+def _records(folder: Path, **marks: Any) -> Path:
+    rewrite = {
+        "prompt": "The capital of {} is",
+        "relation_id": "P36",
+        "target_new": {"str": "Zenda", "id": "Q2000000901"},
+        "target_true": {"str": "Strelsau", "id": "Q2000000902"},
+        "subject": "Volkovia",
+        "article": "Zenda took the place of Strelsau as the capital of Volkovia.",
+        **marks,
+    }
+    path = folder / "records.json"
+    record = {
+        "case_id": 1,
+        "requested_rewrite": [rewrite],
+        "questions": ["?"],
+        "answer": "Strelsau",
+        "new_answer": "Zenda",
+        "orig": {"edit_triples": [["Q2000000900", "P36", "Q2000000901"]]},
+    }
+    path.write_text(json.dumps([record]))
+    return path
+
+
+def test_records_go_in_are_shown_drafted_again_and_come_out(
+    call: Any, services: Services, tmp_path: Path
+) -> None:
+    code, out, _ = call("curate", "import", str(_records(tmp_path)), "--json")
+    assert code == 0 and data(out)["proposed"] == 1
+    (item,) = services.review.list()
+    code, out, _ = call("curate", "show", str(item.id))
+    assert code == 0 and "draft 1 by import/" in out
+    services.review.approve(item.id, item.digest or "", actor="ann")
+    code, out, _ = call("curate", "export", str(tmp_path / "out.json"), "--json")
+    assert code == 0 and data(out)["records"] == 1
+    services.review.undo(item.id, actor="ann")
+    assert call("curate", "redo", str(item.id))[0] == 0
+    code, _, err = call("curate", "redo", str(item.id))
+    assert code == 1 and "settled" in err
+
+
+def test_synthetic_records_become_units_and_nothing_else(
+    call: Any, services: Services, tmp_path: Path
+) -> None:
+    path = _records(tmp_path, synthetic=True)
+    code, _, err = call("curate", "import", str(path))
+    assert code == 1 and "synthetic" in err and services.review.list() == []
+    code, _out, _ = call("curate", "import", str(path), "--units", str(tmp_path / "u.json"))
+    assert code == 0 and json.loads((tmp_path / "u.json").read_text())[0]["synthetic"] is True
+    code, _, err = call("curate", "import", str(path), "--synthetic")
+    assert code == 2 and "--out" in err
+    code, _, err = call("curate", "import", str(path), "--synthetic", "--out", str(tmp_path / "o"))
+    assert code == 2 and "drafter.endpoint" in err
