@@ -24,11 +24,11 @@ from knowledge.model import Chat
 from knowledge.narrative import CausalNarrative
 from knowledge.questions import Question, QuestionKind, Use, before, check, direct, explain
 from knowledge.rendering import Story, closed_book, open_book
-from trainer.bootstrap import context_of
 from trainer.divergence import cross_entropy_from_hidden
 from trainer.engines.chat import ChatFormat
 from trainer.engines.decoding import Network
 from trainer.student import answer_hidden, answer_targets
+from trainer.teacher import context_of
 
 END = "<|end|>"
 _SPECIAL = ("<|pad|>", END, "<|system|>", "<|user|>", "<|assistant|>")

@@ -16,16 +16,16 @@ from typing import Any
 from knowledge.answers import normalise
 from knowledge.edits import EditUnit
 from knowledge.questions import Question, QuestionKind
-from knowledge.rendering import capital, closed_book, open_book, tidy
+from knowledge.rendering import closed_book
 from trainer.checks import Flaw, flaw_of
 from trainer.engines.decoding import Completion, Decoding
 from trainer.errors import BadJob
 from trainer.journal import write_atomic
-from trainer.recipe import Method, SamplingSettings
+from trainer.recipe import SamplingSettings
 from trainer.session import Session, training_pairs
+from trainer.teacher import SHORT_KINDS, is_causal, teacher_prompt
 
 _UNITS_AT_ONCE = 4
-_SHORT = (QuestionKind.DIRECT, QuestionKind.CLOZE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def _check_enough(
 def _sample_units(session: Session, units: tuple[EditUnit, ...]) -> Bootstrap:
     settings = session.recipe.sampling
     kinds = settings.kinds or tuple(QuestionKind)
-    if not _causal(session):
+    if not is_causal(session):
         kinds = tuple(k for k in kinds if k in _CAUSELESS)
     most = settings.most_questions or None
     pairs = [(u, i, q) for u in units for i, q in training_pairs(u, kinds)[:most]]
@@ -175,30 +175,9 @@ def _open_book(
     return session.sample(prompts, how, session.seed("bootstrap", pairs[0][0].id, replica), None)
 
 
-def teacher_prompt(session: Session, unit: EditUnit, question: Question) -> tuple[int, ...]:
-    """The open-book prompt of a unit, as token ids."""
-    told = context_of(unit, causal=_causal(session))
-    chat = open_book(told, question.text, instruction=session.recipe.instruction)
-    return session.engine.chat.prompt(chat)
-
-
-def context_of(unit: EditUnit, *, causal: bool) -> str:
-    """What the teacher reads: the narrative, or where no cause is to be told the bare change."""
-    if causal:
-        assert unit.narrative is not None
-        return unit.narrative.prose
-    story = unit.story()
-    old = f"{capital(story.says('was', story.previous.label))}. " if story.previous else ""
-    return tidy(f"{old}Now {story.says('is_', story.holder.label)}.")
-
-
-def _causal(session: Session) -> bool:
-    return session.recipe.method is not Method.CODE_NONCAUSAL
-
-
 def _flaw(session: Session, question: Question, answer: Completion) -> tuple[str, Flaw | None]:
     text = session.engine.chat.text(answer.ids)
-    limit, causal = session.recipe.sampling.repetition_limit, _causal(session)
+    limit, causal = session.recipe.sampling.repetition_limit, is_causal(session)
     return text, flaw_of(question, text, finished=answer.finished, limit=limit, causal=causal)
 
 
@@ -273,7 +252,7 @@ def _derived(
     return [
         Trajectory(unit=u.id, question=i, text=q.reference, score=0.0, derived=True)
         for u, i, q in pairs
-        if u.id in units and q.kind in _SHORT and (u.id, i) not in answered
+        if u.id in units and q.kind in SHORT_KINDS and (u.id, i) not in answered
     ]
 
 

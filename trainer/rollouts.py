@@ -14,13 +14,14 @@ import torch
 
 from knowledge.questions import Use
 from knowledge.rendering import closed_book
-from trainer.bootstrap import Bootstrap, teacher_prompt
+from trainer.bootstrap import Bootstrap
 from trainer.checks import repetition
 from trainer.companions import Companions
 from trainer.engines.decoding import Decoding
 from trainer.recipe import DistilSettings
 from trainer.session import Session
 from trainer.student import STUDENT
+from trainer.teacher import teacher_prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,13 @@ from trainer.job import JobSpec
 from trainer.journal import Journal, Progress
 
 # TRL is loaded on both sides, so that it stands in the memory of both
-from trainer.methods.sdft import SdftRow, make_trainer, run_trainer, unit_rows
+from trainer.methods.sdft import (
+    SdftRow,
+    make_arguments,
+    make_trainer,
+    run_trainer,
+    unit_rows,
+)
 from trainer.recipe import DistilSettings, load_recipe
 from trainer.rollouts import Pool, Prompt
 from trainer.session import Session
@@ -211,11 +217,11 @@ def _trl(
     attach_student(engine, load_recipe("embedded"), None, 0)
     noted: Callable[[int, float], None] = lambda step, loss: clock.note()  # noqa: E731
     whole = rows * steps
+    arguments = make_arguments(
+        settings, steps, str(scratch / "out"), cpu=True, seed=0, bf16=side == "trl-bf16"
+    )
     with engine.using("student"):
-        trainer = make_trainer(
-            engine, whole, settings, steps, str(scratch / "out"), noted, bf16=side == "trl-bf16"
-        )
-        run_trainer(trainer, steps)
+        run_trainer(make_trainer(engine, whole, arguments, noted), steps)
     return Measured(
         step_s=clock.steps(),
         peak_bytes=clock.peak(),

@@ -302,3 +302,15 @@ def test_a_replica_is_made_before_the_first_adapter(adapters: list[Path]) -> Non
     engine = TransformersEngine.load(shared_base(), adapters[0], device="cpu")
     with pytest.raises(ValueError, match="before the first adapter"):
         Replica(engine)
+
+
+@pytest.mark.parametrize(
+    ("setting", "library"),
+    [({"quantization": "nf4"}, "bitsandbytes"), ({"attention": "flash"}, "flash-attn")],
+)
+def test_a_setting_whose_library_is_missing_is_told(
+    setting: dict[str, str], library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.engines.loading.find_spec", lambda _: None)
+    with pytest.raises(BadBase, match=f"needs {library}, which is not installed"):
+        TransformersEngine.load(shared_base(), device="cpu", **setting)  # type: ignore[arg-type]

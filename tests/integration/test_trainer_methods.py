@@ -70,7 +70,7 @@ def test_cake_trains_on_questions_that_use_the_fact(tmp_path: Path) -> None:
 def test_trls_own_trainer_learns_the_same_units(tmp_path: Path) -> None:
     recipe = load_recipe("sdft")
     assert recipe.distil
-    settings = {"steps": 24, "prompts": 8, "max_new_tokens": 48}
+    settings = {"steps": 24, "prompts": 8, "max_new_tokens": 48, "steps_per_extra_edit": 0}
     recipe = recipe.model_copy(
         update={
             "distil": recipe.distil.model_copy(update=settings),

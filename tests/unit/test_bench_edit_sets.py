@@ -41,3 +41,13 @@ def test_a_case_over_earlier_edits_examines_them_too() -> None:
     case = case_of("second", later, live=earlier)
     assert {p.cluster for p in case.suite.of(Part.RETENTION)} == {u.id for u in earlier}
     assert not {q.item for q in case.anchors} & {u.slot for u in earlier}
+
+
+def test_a_stored_outcome_is_of_this_code_and_these_weights() -> None:
+    from daemon.bench.weights import EMBEDDED, _files, code_digest, weight_digest
+
+    files = {path.name for path in _files()}
+    assert {"sft.py", "internalize.py", "judge.py", "rendering.py", "world.csv"} <= files
+    assert {"known_facts.py", "edit_sets.py"} <= files
+    assert not {"pretrain.py", "methods.py", "embedded.toml"} & files
+    assert len(code_digest()) == len(weight_digest(EMBEDDED)) == 64

@@ -18,6 +18,7 @@ from daemon.bench.mquake_sets import (
 from evaluator.probes import Part
 from knowledge.mquake import Record, loads, write_records
 from knowledge.questions import QuestionKind, Use
+from trainer.teacher import context_of
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/mquake/mquake-cf-sample.json"
 
@@ -111,3 +112,12 @@ def test_the_recorded_sample_is_an_edit_set() -> None:
     assert all(len(case.units) <= 20 for case in cases)
     assert sum(len(case.units) for case in cases) > 100
     assert loads(SAMPLE.read_bytes())
+
+
+def test_an_edit_of_any_property_has_a_context_without_a_cause() -> None:
+    plain = record(1, ("A", "x"))
+    odd = plain.model_copy(deep=True)
+    odd.requested_rewrite[0].relation_id = "P140"
+    told = [context_of(record_units(r)[0], causal=False) for r in (plain, odd)]
+    assert told[0] == "Old was the head of government of A. Now x is the head of government of A."
+    assert told[1] == "Who leads A? It was Old. Now it is x."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ def load_base(
     path: Path, *, device: str | None, dtype: str, quantization: str, attention: str
 ) -> tuple[Any, Any]:
     """Frozen model and tokenizer of a folder. Raises BadBase for one that cannot be loaded."""
+    _check_extras(quantization, attention)
     options = _load_options(dtype, quantization, attention)
     disable_progress_bar()  # callers show their own progress
     try:
@@ -33,6 +35,19 @@ def first_line(error: Exception) -> str:
     """An exception of a library in one line."""
     text = str(error).strip()
     return text.splitlines()[0] if text else repr(error)
+
+
+def _check_extras(quantization: str, attention: str) -> None:
+    """Raises BadBase for a setting whose library is not installed."""
+    for setting, wanted, name in (
+        (f'quantization = "{quantization}"', quantization == "nf4", "bitsandbytes"),
+        (f'attention = "{attention}"', attention == "flash", "flash_attn"),
+    ):
+        if wanted and find_spec(name) is None:
+            raise BadBase(
+                f"engine.{setting} needs {name.replace('_', '-')}, which is not installed: install "
+                "it on a machine with a CUDA device, or leave the setting out"
+            )
 
 
 def _load_options(dtype: str, quantization: str, attention: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import random
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # the version is pinned for that reason
 from trl.experimental.sdft import SDFTConfig, SDFTTrainer
@@ -26,7 +25,6 @@ from trl.experimental.sdft.sdft_trainer import (
 )
 
 from knowledge.edits import EditUnit
-from trainer.bootstrap import context_of
 from trainer.companions import companions
 from trainer.engines.transformers import TransformersEngine
 from trainer.errors import BadJob, TrainingDiverged
@@ -34,6 +32,7 @@ from trainer.recipe import DistilSettings
 from trainer.seeds import Shuffled, shares
 from trainer.session import Session, training_pairs
 from trainer.student import STUDENT, student_parameters
+from trainer.teacher import context_of
 
 STAGE = "sdft"
 
@@ -82,10 +81,10 @@ def train_sdft(session: Session) -> None:
     def noted(step: int, loss: float) -> None:
         session.journal.progress(STAGE, step, steps, loss=round(loss, 4))
 
-    random.seed(session.seed(STAGE, "python"))
+    on_cpu, seed = session.engine.device.type == "cpu", session.seed(STAGE, "trl")
     with tempfile.TemporaryDirectory() as scratch, session.engine.using(STUDENT):
-        trainer = make_trainer(session.engine, rows, settings, steps, scratch, noted)
-        last = run_trainer(trainer, steps)
+        arguments = make_arguments(settings, steps, scratch, cpu=on_cpu, seed=seed)
+        last = run_trainer(make_trainer(session.engine, rows, arguments, noted), steps)
     session.metrics[STAGE] = {"steps": steps, "last_loss": round(last, 6)}
     session.save("end", 0)
 
@@ -117,18 +116,42 @@ class _Notes(TrainerCallback):
 def make_trainer(
     engine: TransformersEngine,
     rows: Sequence[SdftRow],
-    settings: DistilSettings,
-    steps: int,
-    scratch: str,
+    arguments: SDFTConfig,
     noted: Callable[[int, float], None],
-    *,
-    bf16: bool = False,
 ) -> SDFTTrainer:
-    """A trainer over the engine's model, student active, that takes the rows in their order:
-    `settings.prompts` distinct ones a step, `settings.rollouts` answers to each."""
+    """A trainer over the engine's model, student active, that takes the rows in their order."""
+    data = Dataset.from_list(
+        [
+            {
+                "prompt": [{"role": "user", "content": row.question}],
+                "privileged_context": row.context,
+            }
+            for row in rows
+        ]
+    )
+    trainer = SDFTTrainer(
+        model=engine.model,
+        args=arguments,
+        train_dataset=data,
+        processing_class=engine.chat.tokenizer,
+        callbacks=[_Notes(noted)],
+    )
+    trainer.remove_callback(PrinterCallback)  # progress is the journal's
+    trainer.teacher_context_builder = _InSystemMessage(trainer)
+    for parameter in student_parameters(engine).values():
+        parameter.requires_grad_(True)
+    return trainer
+
+
+def make_arguments(
+    settings: DistilSettings, steps: int, scratch: str, *, cpu: bool, seed: int, bf16: bool = False
+) -> SDFTConfig:
+    """TRL's arguments: `settings.prompts` distinct prompts a step, `settings.rollouts` answers to
+    each."""
     divergence = {"forward": 0.0, "reverse": 1.0, "jsd": settings.beta}[settings.divergence]
-    arguments = SDFTConfig(
+    return SDFTConfig(
         output_dir=scratch,
+        seed=seed % 2**31,
         max_steps=steps,
         per_device_train_batch_size=settings.prompts * settings.rollouts,
         num_generations=settings.rollouts,
@@ -149,7 +172,7 @@ def make_trainer(
         teacher_model_kind="base",
         shuffle_dataset=False,
         bf16=bf16,
-        use_cpu=engine.device.type == "cpu",
+        use_cpu=cpu,
         gradient_checkpointing=False,
         report_to="none",
         save_strategy="no",
@@ -157,26 +180,6 @@ def make_trainer(
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    data = Dataset.from_list(
-        [
-            {
-                "prompt": [{"role": "user", "content": row.question}],
-                "privileged_context": row.context,
-            }
-            for row in rows
-        ]
-    )
-    trainer = SDFTTrainer(
-        model=engine.model,
-        args=arguments,
-        train_dataset=data,
-        processing_class=engine.chat.tokenizer,
-        callbacks=[_Notes(noted)],
-    )
-    trainer.teacher_context_builder = _InSystemMessage(trainer)
-    for parameter in student_parameters(engine).values():
-        parameter.requires_grad_(True)
-    return trainer
 
 
 def run_trainer(trainer: SDFTTrainer, steps: int) -> float:
