@@ -6,9 +6,11 @@ further rows of real changes (snapshot-changes.jsonl) to be read about.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Iterable
+from pathlib import Path
 
 from daemon.bench import (
     embedded_footing,
@@ -30,7 +32,7 @@ from daemon.bench.embedded_cases import (
     case,
     share,
 )
-from daemon.bench.rows import Op, Row
+from daemon.bench.rows import FOLDER, Op, Row
 from daemon.bench.weights import bench_base
 from evaluator.capability import run_tasks
 from knowledge import questions as ask
@@ -64,6 +66,7 @@ def measure(quick: bool) -> list[Row]:
         *embedded_pathology.rows(folder, quick=quick),
         *embedded_footing.rows(folder, quick=quick),
     ]
+    bench.write_wrong(FOLDER / "embedded.wrong.jsonl")
     return [*rows, embedded_record.reproduced(rows, folder, quick=quick)]
 
 
@@ -89,18 +92,38 @@ class _Bench:
         self.cases = cases
         self.quick = quick
         self._pool: list[Judged] = []
+        self._wrong: list[Judged] = []
 
     def _ask(self, cases: list[Case], *, pooled: bool = True) -> list[Judged]:
         judged = asked(self.engine, cases)
+        self._wrong += [j for j in judged if not j.right]
         if pooled:
             self._pool += [j for j in judged if j.probed]
         return judged
 
     def _count(self, full: int) -> int:
-        return max(2, full // 60) if self.quick else full
+        return max(2, full // 120) if self.quick else full
 
     def _rng(self, *of: object) -> random.Random:
         return random.Random(f"{SEED} {of}")
+
+    def write_wrong(self, path: Path) -> None:
+        """The wrong answers, one JSON object a line: what there is to learn from."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [
+            json.dumps(
+                {
+                    "article": j.case.article,
+                    "question": j.case.probe.question.text,
+                    "reference": j.case.probe.question.reference,
+                    "said": j.text,
+                    "refutes": j.refutes,
+                },
+                ensure_ascii=False,
+            )
+            for j in self._wrong
+        ]
+        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     # -- closed book -------------------------------------------------------------------------
 
@@ -219,7 +242,7 @@ class _Bench:
         return [*rows, enough]
 
     def skills(self) -> list[Row]:
-        found = run_tasks(self.engine, limit=24 if self.quick else None)
+        found = run_tasks(self.engine, limit=8 if self.quick else None)
         groups = found.by_group()
         worst = min(100 * right / total for right, total in groups.values())
         detail = ", ".join(f"{name} {right}/{total}" for name, (right, total) in groups.items())

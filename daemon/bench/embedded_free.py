@@ -97,7 +97,7 @@ def answered(model: LanguageModel, questions: Sequence[FreeQuestion]) -> list[li
 
 def rows(model: LanguageModel, *, quick: bool) -> list[Row]:
     """The share of the test set answered rightly, with its interval; development in the detail."""
-    most = 30 if quick else None
+    most = 10 if quick else None
     test = read(FOLDER / "free-test.jsonl")[:most]
     found = digest()
     rights = [any(j.right for j in found) for found in answered(model, test)]
