@@ -33,7 +33,7 @@ from trainer.embedded.tokenizer import save_tokenizer, train_tokenizer
 
 EARLY = {"memory": 0.3, "article": 0.3, "skill": 0.1, "copy": 0.3}
 """Mix of documents until copying is learnt."""
-MAIN = {"memory": 0.2, "article": 0.7, "skill": 0.05, "copy": 0.05}
+MAIN = {"memory": 0.18, "article": 0.7, "skill": 0.04, "copy": 0.08}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,7 @@ class ChangeMaker:
             since=since,
             previous=previous,
             until=until,
-            cause=self._cause(rng) if rng.random() < 0.7 else None,
+            cause=self.cause(rng) if rng.random() < 0.7 else None,
         )
 
     def held_change(self, rng: random.Random) -> Story:
@@ -116,7 +116,8 @@ class ChangeMaker:
         other = rng.choice(pool) if pool else self.invented(kind, rng)
         return self.invented(kind, rng) if other.id == story.holder.id else other
 
-    def _cause(self, rng: random.Random) -> str:
+    def cause(self, rng: random.Random) -> str:
+        """A cause: one of the usual ones, or a phrase that no list has, to be copied."""
         if rng.random() < 0.6:
             return rng.choice(CAUSES)
         return lexicon.fresh_cause(

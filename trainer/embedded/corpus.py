@@ -261,12 +261,15 @@ class Corpus:
         return Document("", tuple((i.question, i.answer) for i in items), "skill")
 
     def copy_document(self, rng: random.Random) -> Document:
-        """Names to be repeated, and which name belongs to which: the ground of reading."""
+        """Names and phrases to be repeated, and which belongs to which: the ground of reading."""
         kinds = ("person", "club", "city", "company")
         count = rng.randint(2, 7)
         names = dict.fromkeys(self.names.draw(rng.choice(kinds), rng) for _ in range(2 * count))
         drawn = list(names)
-        pairs = list(zip(drawn[::2], drawn[1::2], strict=False))
+        values = drawn[1::2]
+        if rng.random() < 0.3:
+            values = list(dict.fromkeys(self.changes.cause(rng) for _ in values))
+        pairs = list(zip(drawn[::2], values, strict=False))
         article, found = wordings.pair_document(pairs, rng)
         return Document(article, found, "copy")
 
