@@ -89,6 +89,9 @@ def quiet_cuts() -> None:
         return not isinstance(error, ConnectionCut)
 
     logging.getLogger("uvicorn.error").addFilter(wanted)
+    # asyncio warns of every message to a client that has gone, by the thousand; a pipe that nobody
+    # reads would be full of it, and the server would stand still.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from daemon.demo.wikidata.faults import Faults
 
 _BATCH = 200
 _WAIT_S = 5.0
+_AT_ONCE = 20
+"""Messages that are written before other work has its turn."""
 
 
 class ConnectionCut(Exception):
@@ -96,6 +98,8 @@ class EventStreams:
                 message = _message(self._log.event(entry), entry.timestamp_ms, as_lines)
                 yield message * 2 if self._faults.taken("duplicate") else message
                 sent += 1
+                if sent % _AT_ONCE == 0:
+                    await asyncio.sleep(0)  # a client that has gone is noticed here
                 if self._faults.cut_stream_after and sent >= self._faults.cut_stream_after:
                     raise ConnectionCut(f"cut after {sent} events, as asked")
 
