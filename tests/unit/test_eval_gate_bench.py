@@ -1,0 +1,36 @@
+"""Rows of `make bench-gate` that need no trained adapter."""
+
+from __future__ import annotations
+
+from daemon.bench.gate_adapters import skipped_adapter_rows
+from daemon.bench.gate_evidence import evidence_rows
+from daemon.bench.gate_simulation import simulation_rows
+from daemon.bench.sabotage import REASONS, Sabotage
+from evaluator.policy import shipped
+
+
+def test_too_little_evidence_leaves_the_gate_open() -> None:
+    rows = evidence_rows()
+    assert all(row.holds for row in rows), [row for row in rows if not row.holds]
+
+
+def test_what_was_not_trained_never_holds() -> None:
+    rows = skipped_adapter_rows("quick")
+    assert len(rows) == 2 * len(Sabotage) + 2
+    assert not any(row.holds for row in rows)
+
+
+def test_each_sabotage_has_a_criterion_of_the_policy_to_stop_it() -> None:
+    policy = shipped("demo")
+    names = {limit.metric.value for limit in policy.limit}
+    names |= {"improvement", "retention", "capability", "new_refutations"}
+    assert set(REASONS) == set(Sabotage)
+    assert all(reasons <= names for reasons in REASONS.values())
+
+
+def test_every_bar_is_simulated() -> None:
+    rows = simulation_rows(3)
+    for name in ("default", "demo"):
+        for limit in shipped(name).limit:
+            told = [row for row in rows if row.what.startswith(f"{name}, {limit.metric.value} ")]
+            assert len(told) == (4 if limit.more else 3)
