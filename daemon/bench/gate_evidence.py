@@ -43,20 +43,19 @@ class _Scripted:
         return [Likelihood(logprob=0.0, tokens=1, greedy=True) for _ in requests]
 
 
-def evidence_rows() -> list[Row]:
-    """Each way of having too little, under both policies."""
+def evidence_rows(policies: Sequence[str] = ("demo", "default")) -> list[Row]:
+    """Each way of having too little, under each of these policies."""
     rows: list[Row] = []
-    for policy in ("demo", "default"):
+    for policy in policies:
         few = _gate(policy, edits=_FEW)
         rows.append(_row(f"{policy}: {_FEW} edits without a fault", few, Outcome.INCONCLUSIVE))
         skills = _gate(policy, edits=_ENOUGH, items=50)
         rows.append(_row(f"{policy}: 50 capability items", skills, Outcome.INCONCLUSIVE))
         down = _down(policy)
         rows.append(_row(f"{policy}: the judge is down", down, Outcome.INCONCLUSIVE))
-    enough = _gate("demo", edits=_ENOUGH)
-    rows.append(_row(f"demo: {_ENOUGH} edits without a fault", enough, Outcome.PASS))
-    twelve = _gate("default", edits=_ENOUGH)
-    rows.append(_row(f"default: {_ENOUGH} edits without a fault", twelve, Outcome.INCONCLUSIVE))
+        enough = _gate(policy, edits=_ENOUGH)
+        wanted = Outcome.PASS if policy == "demo" else Outcome.INCONCLUSIVE
+        rows.append(_row(f"{policy}: {_ENOUGH} edits without a fault", enough, wanted))
     return rows
 
 

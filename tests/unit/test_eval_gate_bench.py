@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from daemon.bench.gate_adapters import skipped_adapter_rows
 from daemon.bench.gate_evidence import evidence_rows
-from daemon.bench.gate_simulation import simulation_rows
 from daemon.bench.sabotage import REASONS, Sabotage
 from evaluator.policy import shipped
 
 
 def test_too_little_evidence_leaves_the_gate_open() -> None:
-    rows = evidence_rows()
+    rows = evidence_rows(("demo",))
     assert all(row.holds for row in rows), [row for row in rows if not row.holds]
 
 
@@ -26,11 +25,3 @@ def test_each_sabotage_has_a_criterion_of_the_policy_to_stop_it() -> None:
     names |= {"improvement", "retention", "capability", "new_refutations"}
     assert set(REASONS) == set(Sabotage)
     assert all(reasons <= names for reasons in REASONS.values())
-
-
-def test_every_bar_is_simulated() -> None:
-    rows = simulation_rows(3)
-    for name in ("default", "demo"):
-        for limit in shipped(name).limit:
-            told = [row for row in rows if row.what.startswith(f"{name}, {limit.metric.value} ")]
-            assert len(told) == (4 if limit.more else 3)
