@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 import uvicorn
 
 from daemon.bench.serving_home import Home
@@ -29,6 +30,8 @@ from daemon.serving.source import RegistrySource
 def inside(home: Home) -> Iterator[tuple[EmbeddedEngine, str]]:
     """The engine and the gateway's address. Whoever uses the engine directly must be the only one
     who asks at that moment."""
+    log = (home.path / "inside.log").open("w", encoding="utf-8")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
     engine = EmbeddedEngine.load(home.base, threads=1)
     source = RegistrySource(
         home.database,
@@ -56,3 +59,5 @@ def inside(home: Home) -> Iterator[tuple[EmbeddedEngine, str]]:
         server.should_exit = True
         thread.join(30)
         listening.close()
+        structlog.reset_defaults()
+        log.close()

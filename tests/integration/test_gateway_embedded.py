@@ -10,11 +10,12 @@ import httpx
 import openai
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from daemon.clock import SystemClock
 from daemon.registry.blobs import Blobs
+from daemon.registry.exporting import export
 from daemon.registry.service import PRODUCTION, Registry
 from daemon.serving.batching import Batcher
 from daemon.serving.embedded import EmbeddedEngine
@@ -162,6 +163,25 @@ def test_an_altered_blob_is_refused_and_the_old_version_serves_on(served: Served
     with pytest.raises(Exception, match=r"altered|hash|digest"):
         served.promote(two)
     assert served.ask() == before
+
+
+def test_an_exported_folder_is_what_peft_loads(served: Served, base: Path, tmp_path: Path) -> None:
+    folder = export(served.registry, served.digests[0], tmp_path / "v1")
+    names = {path.name for path in folder.iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= names
+    ids = torch.tensor([[5, 6, 7]])
+
+    def logits(adapter: Path) -> torch.Tensor:
+        plain = AutoModelForCausalLM.from_pretrained(str(base))
+        model = PeftModel.from_pretrained(plain, str(adapter))
+        with torch.inference_mode():
+            return model(input_ids=ids).logits
+
+    exported = logits(folder)
+    assert torch.equal(exported, logits(served.registry.path_of(served.digests[0])))
+    with torch.inference_mode():
+        bare = AutoModelForCausalLM.from_pretrained(str(base))(input_ids=ids).logits
+    assert not torch.allclose(exported, bare)
 
 
 def test_an_adapter_of_another_base_model_is_refused(served: Served, base: Path) -> None:
