@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import insert
-from sqlmodel import Session, SQLModel
+from sqlalchemy import insert, text
+from sqlmodel import Session
 
 from agents.drafting.draft import DraftRequest
 from agents.drafting.template import NAME, write
@@ -28,8 +30,8 @@ from daemon.store.rows import ChangeLineRow, ChangeRow, DraftRow, EventRow, Evid
 from daemon.store.states import ChangeState
 from knowledge import codec
 from knowledge.edits import EditUnit
-from knowledge.facts import ChangeKind, Date, Entity, FactChange, Snak, Statement
-from knowledge.narrative import Evidence
+from knowledge.facts import LOCAL_ID_START, ChangeKind, Date, Entity, FactChange, Snak, Statement
+from knowledge.narrative import Evidence, digest_of
 from knowledge.world import Succession, World
 
 _BATCH = 500
@@ -72,94 +74,122 @@ def fill(
         with database.write() as session:
             session.merge(_evidence_row(sample.evidence))
     rows = _rows(chosen, waiting, changes, now)
-    while part := [row for _, row in zip(range(_BATCH), rows, strict=False)]:
+    while part := list(islice(rows, _BATCH)):
         with database.write() as session:
             _insert(session, part)
+    if not database.is_sqlite:
+        _count_on(database)
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    change: ChangeRow
-    line: ChangeLineRow
-    draft: DraftRow | None
+def _count_on(database: Database) -> None:
+    """Rows were written with their ids: the next ones come after them."""
+    with database.write() as session:
+        for table in ("change", "draft"):
+            session.connection().execute(
+                text(f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))")
+            )
+
+
+Values = dict[str, Any]
 
 
 def _rows(
     chosen: Sequence[Sample], waiting: int, changes: int, now: dt.datetime
-) -> Iterator[_Made]:
+) -> Iterator[tuple[Values, Values, Values | None]]:
+    """Change, line and draft (of those that wait) as plain values: an object each takes minutes."""
+    known = [codec.to_data(sample.unit) for sample in chosen]
     for number in range(1, changes + 1):
-        sample = chosen[number % len(chosen)]
-        unit = sample.unit if number <= len(chosen) else _renamed(sample.unit, number)
+        place = (number - 1) % len(chosen)
+        unit = known[place] if number <= len(chosen) else _renamed(known[place], number)
         is_waiting = number <= waiting
-        state = ChangeState.IN_REVIEW if is_waiting else _REST[number % len(_REST)]
         at = now - dt.timedelta(minutes=changes - number + 60)
-        fact = unit.change
-        change = ChangeRow(
-            id=number,
-            key=fact.key,
-            slot=fact.slot,
-            subject=fact.subject.id,
-            property=fact.property,
-            state=state.value,
-            fact=codec.to_data(fact),
-            reason=fact.reason,
-            created_at=at,
-            updated_at=at,
-        )
-        line = ChangeLineRow(
-            change_id=number,
-            kind=fact.subject.kind,
-            text=text_of(fact),
-            version=int(is_waiting),
-            clean=is_waiting,
-            findings=0,
-            flagged=False,
-            sources=" www.wikidata.org ",
-        )
-        yield _Made(change, line, _draft_row(number, unit, sample, at) if is_waiting else None)
+        fact = unit["change"]
+        state = ChangeState.IN_REVIEW if is_waiting else _REST[number % len(_REST)]
+        draft = _draft(number, unit, chosen[place], at) if is_waiting else None
+        yield _change(number, fact, state, at), _line(number, fact, is_waiting), draft
 
 
-def _insert(session: Session, made: Sequence[_Made]) -> None:
+def _change(number: int, fact: Values, state: ChangeState, at: dt.datetime) -> Values:
+    slot = f"{fact['subject']['id']}:{fact['property']}"
+    return {
+        "id": number,
+        "key": f"{slot}:{fact['old']['id']}:{fact['new']['id']}",
+        "slot": slot,
+        "subject": fact["subject"]["id"],
+        "property": fact["property"],
+        "state": state.value,
+        "fact": fact,
+        "reason": fact["reason"],
+        "created_at": at,
+        "updated_at": at,
+        "failures": 0,
+    }
+
+
+def _line(number: int, fact: Values, is_waiting: bool) -> Values:
+    return {
+        "change_id": number,
+        "kind": fact["subject"]["kind"],
+        "text": text_of(codec.from_data(FactChange, fact)),
+        "version": int(is_waiting),
+        "clean": is_waiting,
+        "findings": 0,
+        "flagged": False,
+        "sources": " www.wikidata.org ",
+    }
+
+
+def _draft(number: int, unit: Values, sample: Sample, at: dt.datetime) -> Values:
+    return {
+        "id": number,
+        "change_id": number,
+        "version": 1,
+        "digest": digest_of(unit),
+        "unit": unit,
+        "findings": [],
+        "lineage": {},
+        "evidence": [sample.evidence.id],
+        "facts": list(sample.facts),
+        "clean": True,
+        "author": NAME,
+        "created_at": at,
+    }
+
+
+def _renamed(unit: Values, number: int) -> Values:
+    """The same change of another subject: another fact, as long a text."""
+    subject = unit["change"]["subject"]
+    other = {**subject, "id": f"Q{LOCAL_ID_START * 2 + number}"}
+    other["label"] = f"{subject['label']} {number}"
+    return {**unit, "change": {**unit["change"], "subject": other}}
+
+
+def _insert(session: Session, made: Sequence[tuple[Values, Values, Values | None]]) -> None:
     """Rows of a batch, one statement a table, and an event for each change."""
-    for table, rows in (
-        (ChangeRow, [one.change for one in made]),
-        (ChangeLineRow, [one.line for one in made]),
-        (DraftRow, [one.draft for one in made if one.draft is not None]),
-    ):
-        if rows:
-            session.connection().execute(insert(table), [_values(row) for row in rows])
-    for one in made:
-        event = EventRow(
-            at=one.change.updated_at,
+    changes = [change for change, _, _ in made]
+    events = [
+        EventRow(
+            at=change["updated_at"],
             entity="change",
-            entity_id=str(one.change.id),
-            to_state=one.change.state,
+            entity_id=str(change["id"]),
+            to_state=change["state"],
             actor="curate",
             reason="draft 1, all checks passed",
             data={},
         )
-        trail.append(session, event)
-
-
-def _values(row: SQLModel) -> dict[str, object]:
-    return {name: getattr(row, name) for name in type(row).model_fields if name != "id" or row.id}  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _draft_row(number: int, unit: EditUnit, sample: Sample, at: dt.datetime) -> DraftRow:
-    return DraftRow(
-        id=number,
-        change_id=number,
-        version=1,
-        digest=unit.digest,
-        unit=codec.to_data(unit),
-        findings=[],
-        lineage={},
-        evidence=[sample.evidence.id],
-        facts=list(sample.facts),
-        clean=True,
-        author=NAME,
-        created_at=at,
-    )
+        for change in changes
+    ]
+    trail.chain(session, events)
+    names = [name for name in EventRow.model_fields if name != "id"]
+    written = [{name: getattr(event, name) for name in names} for event in events]
+    for table, rows in (
+        (ChangeRow, changes),
+        (ChangeLineRow, [line for _, line, _ in made]),
+        (DraftRow, [draft for _, _, draft in made if draft is not None]),
+        (EventRow, written),
+    ):
+        if rows:
+            session.connection().execute(insert(table), rows)
 
 
 def _evidence_row(evidence: Evidence) -> EvidenceRow:
@@ -170,15 +200,6 @@ def _evidence_row(evidence: Evidence) -> EvidenceRow:
         retrieved_at=evidence.retrieved_at,
         text=evidence.text,
     )
-
-
-def _renamed(unit: EditUnit, number: int) -> EditUnit:
-    """The same change of another subject: another fact, as long a text."""
-    subject = unit.change.subject
-    other = Entity(
-        id=f"Q{3_000_000_000 + number}", label=f"{subject.label} {number}", kind=subject.kind
-    )
-    return replace(unit, change=replace(unit.change, subject=other))
 
 
 def _sample(succession: Succession, now: dt.datetime) -> Sample | None:

@@ -7,7 +7,7 @@ was altered, or taken out of the middle, shows. Works in the caller's transactio
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlmodel import Session, col, select
 
@@ -20,16 +20,22 @@ _HEAD = "almanac.trail.head"
 
 def append(session: Session, event: EventRow) -> EventRow:
     """Add the event, with its hash, to the session."""
+    chain(session, [event])
+    session.add(event)
+    return event
+
+
+def chain(session: Session, events: Sequence[EventRow]) -> None:
+    """Give the events their hashes, as those that are written next, in their order."""
     head = session.info.get(_HEAD)
     if head is None:
         with session.no_autoflush:
             head = session.exec(
                 select(EventRow.hash).order_by(col(EventRow.id).desc()).limit(1)
             ).first()
-    event.hash = hash_of(event, head or GENESIS)
-    session.info[_HEAD] = event.hash
-    session.add(event)
-    return event
+    for event in events:
+        head = event.hash = hash_of(event, head or GENESIS)
+    session.info[_HEAD] = head
 
 
 def hash_of(event: EventRow, previous: str) -> str:
