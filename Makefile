@@ -8,6 +8,7 @@ RECIPE      ?=
 KEEP        ?=
 FRESH       ?=
 CONFIG      ?=
+REVIEW      ?=
 TEST_LIMIT_S ?= 1200
 
 BIN    := $(VENV)/bin
@@ -53,9 +54,9 @@ install: $(TEST_STAMP)  ## everything, tests included, into .venv (TORCH_INDEX=U
 
 install-run: $(RUN_STAMP)  ## what the demo and the service need
 
-demo: install-run  ## the whole loop on real facts, offline (SEED= KEEP=1 RECIPE= FRESH=1)
+demo: install-run  ## the whole loop on real facts, offline (SEED= KEEP=1 RECIPE= FRESH=1 REVIEW=browser)
 	@$(BIN)/almanac demo $(if $(SEED),--seed $(SEED)) $(if $(RECIPE),--recipe $(RECIPE)) \
-	  $(if $(KEEP),--keep) $(if $(FRESH),--fresh)
+	  $(if $(KEEP),--keep) $(if $(FRESH),--fresh) $(if $(REVIEW),--review $(REVIEW))
 
 run: install-run  ## the service, against the real Wikidata (CONFIG=almanac.toml)
 	@$(BIN)/almanac $(if $(CONFIG),--config $(CONFIG)) up

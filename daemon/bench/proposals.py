@@ -150,6 +150,7 @@ def _draft(number: int, unit: Values, sample: Sample, at: dt.datetime) -> Values
         "lineage": {},
         "evidence": [sample.evidence.id],
         "facts": list(sample.facts),
+        "steps": [],
         "clean": True,
         "author": NAME,
         "created_at": at,

@@ -18,6 +18,8 @@ DEFAULT_SEED = "1"
 CLOCK_FILE = "clock"
 SETTINGS_FILE = "almanac.toml"
 REQUEST_FILE = "demo.json"
+REVIEWS = ("policy", "browser")
+"""Who approves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,12 @@ class DemoOptions:
     keep: bool = False
     fresh: bool = False
     json: bool = False
+    review: str = REVIEWS[0]
+
+    @property
+    def in_browser(self) -> bool:
+        """Whether a person approves, in the pages."""
+        return self.review == "browser"
 
     @property
     def size(self) -> Size:
@@ -147,7 +155,7 @@ def settings_text(
         "[model]",
         f'recipe = "{options.chosen_recipe}"',
         "[review]",
-        "auto_approve = true",
+        f"auto_approve = {str(not options.in_browser).lower()}",
         f"policy = {_quoted(approvals)}",
         "[release]",
         f"size = {size.edits_per_release}",

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 import httpx
@@ -19,12 +20,19 @@ from daemon import config, log
 from daemon.app import Almanac
 from daemon.clock import FileClock
 from daemon.config import Settings
-from daemon.demo import closing, releasing, summary
+from daemon.demo import closing, releasing, reviewing, summary
 from daemon.demo.asking import Asker
 from daemon.demo.children import Children, free_port
 from daemon.demo.home import held, own_settings
 from daemon.demo.notes import Notes
-from daemon.demo.options import DEFAULT_HOME, DEFAULT_SEED, DemoOptions, remember, settings_text
+from daemon.demo.options import (
+    DEFAULT_HOME,
+    DEFAULT_SEED,
+    REVIEWS,
+    DemoOptions,
+    remember,
+    settings_text,
+)
 from daemon.demo.progress import Narrator, console
 from daemon.demo.result import DemoResult
 from daemon.demo.rolling import roll
@@ -50,6 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--mini", action="store_true", help="four edits, in seconds")
     parser.add_argument("--recipe", default=None, help="of the training; `none` trains nothing")
     parser.add_argument("--keep", action="store_true", help="leave the gateway answering")
+    parser.add_argument(
+        "--review", choices=REVIEWS, default="policy", help="who approves: a policy, or you"
+    )
     parser.add_argument("--fresh", action="store_true", help="start over")
     parser.add_argument(
         "--json", action="store_true", help="print the result as JSON; the tale goes to stderr"
@@ -113,7 +124,8 @@ class _Demo:
         self._log_to_file(settings)
         async with Almanac.open(settings) as almanac:
             self._start_gateway()
-            await self._watch_and_release(almanac, scenario)
+            async with self._reviewers(almanac):
+                await self._watch_and_release(almanac, scenario)
             asker = self._gateway()
             await roll(almanac, asker, self.notes, self.narrator)
             result = await asyncio.to_thread(self._close, almanac.services, scenario, asker)
@@ -179,6 +191,12 @@ class _Demo:
                 stage.note = url
         return self.asker
 
+    def _reviewers(self, almanac: Almanac) -> AbstractAsyncContextManager[str | None]:
+        """The pages, where a person reviews."""
+        if self.options.in_browser:
+            return reviewing.pages(almanac, self.narrator)
+        return nullcontext()
+
     # -- watching and releasing -----------------------------------------------------------------
 
     async def _watch_and_release(self, almanac: Almanac, scenario: Scenario) -> None:
@@ -192,6 +210,9 @@ class _Demo:
             await weeks.sweep()
             await weeks.catch_up()
             while True:
+                if self.options.in_browser and self._is_planned(almanac.services):
+                    edits = self.size.edits_per_release
+                    await reviewing.decided(almanac, self.narrator, edits)
                 await self._release(almanac)
                 if weeks.over:
                     return
@@ -209,16 +230,25 @@ class _Demo:
         with self.narrator.stage("watch", title, total=weeks.steps) as stage:
             while not weeks.over:
                 await watch_on(weeks, stage)
-                if self._release_is_due(almanac.services):
+                if self._release_is_due(almanac.services) or self._review_is_due(almanac.services):
                     return
 
-    def _release_is_due(self, services: Services) -> bool:
-        """Enough edits wait, fewer releases than planned are there, and none was refused."""
+    def _is_planned(self, services: Services) -> bool:
+        """Fewer releases than planned are there, and none was refused."""
         known = services.releases.list()
         refused = any(r.state in (ReleaseState.FAILED, ReleaseState.INCONCLUSIVE) for r in known)
-        if refused or len(known) >= self.size.releases:
+        return not refused and len(known) < self.size.releases
+
+    def _release_is_due(self, services: Services) -> bool:
+        """Another release is planned, and enough edits wait for it."""
+        enough = services.releases.ready() >= self.size.edits_per_release
+        return enough and self._is_planned(services)
+
+    def _review_is_due(self, services: Services) -> bool:
+        """A person could approve enough for the next release."""
+        if not self.options.in_browser or not self._is_planned(services):
             return False
-        return services.releases.ready() >= self.size.edits_per_release
+        return reviewing.enough_wait(services, self.size.edits_per_release)
 
     async def _release(self, almanac: Almanac) -> None:
         """Finish the release that stands before production, or make the next one."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from daemon.errors import AlmanacError, Retryable
+from daemon.errors import AlmanacError
 from daemon.services import Services
 from daemon.serving.client import GatewayClient
 from daemon.serving.process import announced_url
@@ -81,8 +81,6 @@ def _ask(services: Services, question: str, name: str) -> Answer:
         said = GatewayClient(services.settings).ask(
             question, version=number, max_tokens=_MAX_TOKENS, timeout_s=_TIMEOUT_S
         )
-    except Retryable:
-        return Answer(version=label, problem="No gateway answers. `almanac up` starts one.")
     except AlmanacError as error:
         return Answer(version=label, problem=str(error))
     return Answer(version=label, text=said.text, took_s=said.took_s, tokens=said.tokens)
