@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import fcntl
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -56,12 +57,14 @@ class FileCoolDown:
         return dt.datetime.fromisoformat(text) if text else None
 
     async def set(self, host: str, until: dt.datetime) -> None:
-        known = self._read()
-        known[host] = max(until.isoformat(), known.get(host, ""))
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        part = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        part.write_text(json.dumps(known), encoding="utf-8")
-        os.replace(part, self._path)
+        with self._path.with_name(f"{self._path.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another process may be told of a pause just now
+            known = self._read()
+            known[host] = max(until.isoformat(), known.get(host, ""))
+            part = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+            part.write_text(json.dumps(known), encoding="utf-8")
+            os.replace(part, self._path)
 
     def _read(self) -> dict[str, str]:
         try:
