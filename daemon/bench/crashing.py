@@ -30,7 +30,10 @@ from daemon.store.engine import Database
 from daemon.store.rows import EvaluationRow
 
 ALIAS = "production"
-_LONGEST_LIFE_S = 0.12
+_MOST_STEPS = 6
+"""A worker is killed in one of its first steps, or just after it."""
+_STEP_S = 0.05
+"""About the longest step: the moment of the kill is drawn from as long a time."""
 _CHECK_EVERY = 50
 
 
@@ -155,8 +158,10 @@ def _one_life(folder: Path, seed: str, draw: random.Random, damage: Damage) -> i
     reader, writer = os.pipe()
     child = _fork(lambda: _work(folder, seed, writer), also_close=[reader])
     os.close(writer)
-    said, _ = _read(reader, 1)
-    time.sleep(draw.uniform(0, _LONGEST_LIFE_S))
+    said, steps = b"", draw.randint(1, _MOST_STEPS)
+    while said.count(b">") < steps:
+        said += _read(reader, 1)[0]
+    time.sleep(draw.uniform(0, _STEP_S))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     rest = said + _drain(reader)
