@@ -28,17 +28,19 @@ from daemon.controllers.review_policy import ReviewPolicyController
 from daemon.controllers.stage import StageRunner
 from daemon.controllers.train import TrainController
 from daemon.controllers.watch import WatchController
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, Retryable
 from daemon.jobs.evaluation_job import gate_policy
-from daemon.jobs.supervisor import Supervisor
+from daemon.jobs.sharing import Admission
+from daemon.jobs.supervisor import Supervisor, device_lock
+from daemon.operating import Role
 from daemon.review import policy
 from daemon.service_loop import ServiceLoop
 from daemon.services import Services
 from daemon.store import leases
+from daemon.upkeep.degraded import Degraded
+from daemon.upkeep.messages import Messages
 
 LOCK = "almanac.lock"
-CURATE_LEASE_S = 1800.0
-"""Longer than all timeouts of one drafting run together."""
 _JOB_WAIT_S = 5.0
 
 log = structlog.get_logger()
@@ -65,7 +67,15 @@ class Almanac:
         self.services = services
         self.agents = agents
         self.jobs = supervisor
-        self.controllers: dict[str, Controller] = _controllers(services, agents, supervisor)
+        self.name = worker_name(services.settings)
+        self.owner = _owner(services.settings)
+        self.degraded = Degraded()
+        settings = services.settings
+        self.admission = Admission(
+            settings.accelerator, supervisor, settings.home, timezone=settings.schedule.timezone
+        )
+        self.messages = Messages(services.database, services.clock, settings.notify)
+        self.controllers: dict[str, Controller] = _controllers(self)
 
     @classmethod
     @asynccontextmanager
@@ -81,7 +91,7 @@ class Almanac:
         settings.require_base_model()
         async with AsyncExitStack() as stack:
             services = stack.enter_context(Services.open(settings))
-            stack.enter_context(only_worker(settings.home))
+            stack.enter_context(only_worker(settings.home, settings.worker.name))
             owner = _owner(settings)
             with services.database.write() as session:
                 leases.release_all(session, owner)  # the lock says that nobody holds them
@@ -91,9 +101,12 @@ class Almanac:
             supervisor = Supervisor(
                 threads=settings.jobs.threads,
                 heartbeat_timeout_s=settings.jobs.heartbeat_timeout_s,
+                device_lock=device_lock(settings.accelerator.device, settings.accelerator.locks),
             )
             stack.callback(supervisor.stop_all)
-            yield cls(services, agents, supervisor, sources)
+            almanac = cls(services, agents, supervisor, sources)
+            await almanac.wake_device()
+            yield almanac
 
     async def step(self) -> int:
         """One round of all controllers, in the order of a fact's way; the steps taken."""
@@ -116,9 +129,16 @@ class Almanac:
             if steps == 0:
                 await self.jobs.wait_any(_JOB_WAIT_S)
 
-    async def serve(self) -> None:
+    async def serve(self, role: Role = Role.ALL) -> None:
         """Run with timers, intake, gateway and web until SIGTERM or SIGINT, then drain."""
-        await ServiceLoop(self).run()
+        await ServiceLoop(self, role).run()
+
+    async def wake_device(self) -> None:
+        """Give back the device that a killed predecessor took from the model server."""
+        try:
+            await self.admission.after()
+        except Retryable as error:
+            log.warning("accelerator.not_woken", reason=str(error))
 
     async def status(self) -> dict[str, Any]:
         """Where everything stands, with the jobs of this process."""
@@ -128,27 +148,36 @@ class Almanac:
 
 
 @contextmanager
-def only_worker(home: Path) -> Iterator[None]:
-    """Hold the home for this process; the system lets go when it ends, however that happens."""
-    with (home / LOCK).open("w") as handle:
+def only_worker(home: Path, name: str = "") -> Iterator[None]:
+    """Hold the home for this process; the system lets go when it ends, however that happens.
+
+    Several workers may share a home when each has a name of its own and the database is a server's.
+    """
+    lock = f"{name}.{LOCK}" if name else LOCK
+    with (home / lock).open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ConfigError(
-                f"another Almanac works on {home}; end it, or set home to another folder"
+                f"another Almanac works on {home}; end it, or set home to another folder (or, with "
+                "PostgreSQL, worker.name to a name of its own)"
             ) from None
         yield
 
 
 def _owner(settings: Settings) -> str:
-    return f"{socket.gethostname()}:{settings.home.resolve()}"
+    return f"{socket.gethostname()}:{settings.home.resolve()}:{settings.worker.name}"
 
 
-def _controllers(
-    services: Services, agents: wiring.Agents, supervisor: Supervisor
-) -> dict[str, Controller]:
+def worker_name(settings: Settings) -> str:
+    """Of this process among those on one database."""
+    return settings.worker.name or socket.gethostname()
+
+
+def _controllers(almanac: Almanac) -> dict[str, Controller]:
+    services, agents, supervisor = almanac.services, almanac.agents, almanac.jobs
     settings, database, clock = services.settings, services.database, services.clock
-    owner, attempts = _owner(settings), settings.jobs.attempts
+    owner, attempts = almanac.owner, settings.jobs.attempts
     runner = StageRunner(
         database,
         supervisor,
@@ -156,16 +185,21 @@ def _controllers(
         owner=owner,
         lease_s=settings.jobs.lease_s,
         attempts=attempts,
+        admission=almanac.admission,
     )
     found: dict[str, Controller] = {
-        "watch": WatchController(agents.watcher, batch=settings.wikidata.batch_items),
+        "watch": WatchController(
+            agents.watcher, batch=settings.wikidata.batch_items, degraded=almanac.degraded
+        ),
         "curate": CurateController(
             database,
             agents.curator,
             clock,
             owner=owner,
-            lease_s=CURATE_LEASE_S,
+            lease_s=settings.jobs.lease_s,
             attempts=attempts,
+            batch=settings.worker.batch,
+            crashes=settings.jobs.crashes,
         ),
     }
     if settings.review.auto_approve:
@@ -173,7 +207,13 @@ def _controllers(
         found["review"] = ReviewPolicyController(services.review, rules)
     release = settings.release
     found |= {
-        "release": ReleaseController(services.releases, size=release.size, at_most=release.max),
+        "release": ReleaseController(
+            services.releases,
+            clock,
+            size=release.size,
+            at_most=release.max,
+            oldest_h=release.oldest_h,
+        ),
         "train": TrainController(runner, database, services.registry, clock, settings),
         "evaluate": EvaluateController(runner, database, services.registry, clock, settings),
         "promote": PromoteController(
@@ -183,12 +223,17 @@ def _controllers(
     return found
 
 
-def up(settings: Settings, sources: tuple[SettingSource, ...] = ()) -> None:
-    """Run the service until it is told to stop."""
+def up(settings: Settings, sources: tuple[SettingSource, ...] = (), role: Role = Role.ALL) -> None:
+    """Run the service, or one role of it, until it is told to stop. Raises ConfigError."""
 
     async def main() -> None:
         async with Almanac.open(settings, sources) as almanac:
-            await almanac.serve()
+            if settings.worker.name and almanac.services.database.is_sqlite:
+                raise ConfigError(
+                    "worker.name is set, which is for several workers on one PostgreSQL; "
+                    "a SQLite database has one worker"
+                )
+            await almanac.serve(role)
 
     try:
         asyncio.run(main())

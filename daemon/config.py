@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -32,21 +32,36 @@ from pydantic_settings import (
 
 from agents.wikidata.contact import names_contact
 from daemon.errors import ConfigError
+from daemon.operating import (
+    AcceleratorSettings,
+    BackupSettings,
+    DiskSettings,
+    HealthSettings,
+    NotifySettings,
+    RetentionSettings,
+    ScheduleSettings,
+    Section,
+    WorkerSettings,
+)
 from daemon.preconditions import check_model
 from knowledge.world import LEGACY_DATE
 
 DEFAULT_FILE = Path("almanac.toml")
 ENV_PREFIX = "ALMANAC_"
 CONFIG_VARIABLE = "ALMANAC_CONFIG"
-_SECRETS = frozenset({"database.url", "drafter.api_key", "judge.api_key", "verifier.api_key"})
+_SECRETS = frozenset(
+    {
+        "database.url",
+        "drafter.api_key",
+        "judge.api_key",
+        "verifier.api_key",
+        "notify.webhook_url",
+        "notify.webhook_secret",
+        "notify.smtp_password",
+    }
+)
 """Settings whose value is never shown, not even a wrong one."""
 _ROOT = Path(__file__).resolve().parent.parent
-
-
-class Section(BaseModel):
-    """A table of the settings file: what it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DatabaseSettings(Section):
@@ -62,6 +77,7 @@ class WikidataSettings(Section):
     contact: str = ""
     """Mail address or page of the operator, for the User-Agent that Wikimedia insists on."""
     sweep_interval_s: float = Field(default=6 * 3600.0, gt=0)
+    """Longest time between two sweeps that `schedule.sweep` gives; the audit allows for two."""
     batch_items: int = Field(default=50, ge=1, le=50)
     revert_risk_url: str | None = None
     """A Lift Wing model of revert risk, `.../revertrisk-wikidata:predict`; without one, edits are
@@ -149,6 +165,8 @@ class ReleaseSettings(Section):
     retrain_every: int = Field(default=0, ge=0)
     """Every so many releases, train all live edits anew from the base model instead of going on
     from production; 0: never."""
+    oldest_h: float | None = Field(default=None, gt=0)
+    """Freeze fewer edits than `size` once the oldest approved one has waited this long."""
     seed: int = 0
     auto_promote: bool = True
 
@@ -242,7 +260,10 @@ class LogSettings(Section):
 class JobSettings(Section):
     attempts: int = Field(default=3, ge=1)
     """Failures of one row, or of one job, before it is given up."""
-    lease_s: float = Field(default=120.0, gt=0)
+    crashes: int = Field(default=20, ge=1)
+    """Times that a worker may end while it drafts one change before that is given up too."""
+    lease_s: float = Field(default=60.0, gt=0)
+    """How long a worker that vanished keeps others from its work; a living one renews."""
     heartbeat_timeout_s: float = Field(default=1800.0, gt=0)
     """Longest silence of a job's `progress.jsonl` before it is taken for hung."""
     threads: int = Field(default=1, ge=1)
@@ -275,6 +296,14 @@ class Settings(BaseSettings):
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()
     jobs: JobSettings = JobSettings()
+    accelerator: AcceleratorSettings = AcceleratorSettings()
+    worker: WorkerSettings = WorkerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    disk: DiskSettings = DiskSettings()
+    health: HealthSettings = HealthSettings()
+    notify: NotifySettings = NotifySettings()
+    backup: BackupSettings = BackupSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -296,11 +325,15 @@ class Settings(BaseSettings):
 
     @property
     def blobs(self) -> Path:
-        return self.home / "blobs"
+        return self.worker.blobs or self.home / "blobs"
 
     @property
     def job_folder(self) -> Path:
         return self.home / "jobs"
+
+    @property
+    def backups(self) -> Path:
+        return self.backup.folder or self.home / "backups"
 
     def require_contact(self) -> None:
         """Raises ConfigError when the real Wikidata would be asked without a contact that it

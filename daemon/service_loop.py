@@ -1,7 +1,8 @@
 """The life of the service: timers, intake, gateway, web, and a drain at the end.
 
-Owns scheduling (each controller by itself, never twice at once, woken when another one has made
-work) and the order of stopping. Does no work of its own.
+Owns which stage runs where and when (each by itself, never twice at once, woken when another one
+has made work; some only where this process leads, some only at times of the timetable), and the
+order of stopping, within `STOP_S`. Does no work of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import datetime as dt
 import os
 import signal
-import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -19,27 +20,42 @@ import structlog
 import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from agents.wikidata.errors import Refused
-from agents.wikidata.stream import PageChangeStream
-from daemon import config
-from daemon.accounts import Role
+from daemon.accounts import Role as Right
 from daemon.accounts.service import LINK_H
 from daemon.contact import user_agent
+from daemon.controllers.failures import of_the_machine
+from daemon.gateway_child import GatewayChild
 from daemon.intake import Intake
 from daemon.listening import listen
-from daemon.web.app import create_app
+from daemon.operating import Role
+from daemon.stream_life import StreamLife
+from daemon.timed_work import TimedWork
+from daemon.upkeep import sdnotify
+from daemon.upkeep.degraded import Degraded, Mode
+from daemon.upkeep.disk import free_share, is_full
+from daemon.upkeep.leader import Leadership
+from daemon.upkeep.schedule import TIMED
+from daemon.upkeep.signs import Signs
+from daemon.web import health
 from daemon.web.security import check_binding
 
 if TYPE_CHECKING:
     from daemon.app import Almanac
 
-TICK_S = 2.0
-"""How often each controller looks by itself; a wake-up comes sooner."""
-DRAIN_S = 60.0
-_RESTART_S = 5.0
-_WEB_GRACE_S = 3
-"""Live pages listen until they are told to go."""
-_CONFIG_EXIT = 2
+STOP_S = 12.0
+"""Within this an orderly stop is over, whatever was at work."""
+_DRAIN_S = 6.0
+_GATEWAY_GRACE_S = 8.0
+_LEADER_LOOK_S = 2.0
+_READY_S = 60.0
+_STUCK_S = 60.0
+"""The timers have not come round for so long: the event loop hangs, and the watchdog may bite."""
+
+LEADERS = frozenset({"watch", "review", "release", "promote"})
+"""Stages of the leader alone. The others are shared by leases."""
+LINES = {"watch": "poll"}
+"""Names of stages on the timetable, where they differ."""
+_NEEDS_ROOM = frozenset({"watch", "curate", "release", "train", "evaluate"})
 
 log = structlog.get_logger()
 
@@ -55,22 +71,35 @@ class _Web(uvicorn.Server):
 class ServiceLoop:
     """Runs an opened `Almanac` until a signal, then lets every step finish."""
 
-    def __init__(self, almanac: Almanac) -> None:
+    def __init__(self, almanac: Almanac, role: Role = Role.ALL) -> None:
         self._almanac = almanac
         self._settings = almanac.settings
+        self._role = role
         self._stop = asyncio.Event()
         self._scheduler = AsyncIOScheduler(
             timezone=dt.UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         self._ticks: set[asyncio.Task[object]] = set()
-        self._intake = Intake(
+        self._degraded: Degraded = almanac.degraded
+        services = almanac.services
+        self._schedule = services.schedule
+        self._leadership = Leadership(services.database, self._settings.home, almanac.owner)
+        intake = Intake(
             almanac.agents.api,
-            almanac.services.ledger,
-            almanac.services.clock,
-            almanac.settings,
-            user_agent(almanac.settings),
+            services.ledger,
+            services.clock,
+            self._settings,
+            user_agent(self._settings),
         )
+        self._stream = StreamLife(self._settings, services, intake, self._degraded)
+        self._timed = TimedWork(almanac, intake)
+        self._signs = Signs(almanac, role, self._leadership)
+        self._gateway: GatewayChild | None = None
+        if role is Role.ALL and self._settings.gateway.enabled:
+            self._gateway = GatewayChild(self._settings, self._degraded)
+        self._paused: frozenset[str] = frozenset()
+        self._last_tick = time.monotonic()
 
     async def run(self) -> None:
         """Raises ConfigError for a busy port, or one that must not be open to others without
@@ -78,31 +107,44 @@ class ServiceLoop:
         accounts = self._almanac.services.accounts
         check_binding(self._settings, accounts=accounts.any())
         listening = listen(self._settings.web.host, self._settings.web.port, "web.port")
-        if self._settings.gateway.enabled:
+        if self._gateway is not None:
             _require_free(self._settings.gateway.host, self._settings.gateway.port)
         self._catch_signals()
-        web = self._web()
+        pages = self._signs.application(web=self._role is Role.ALL, sources=self._almanac.sources)
+        web = _Web(_uvicorn(pages))
         tasks = [asyncio.create_task(web.serve(sockets=[listening]))]
-        tasks.append(asyncio.create_task(self._follow_stream()))
-        if self._settings.gateway.enabled:
-            tasks.append(asyncio.create_task(self._keep_gateway()))
-        self._schedule()
+        tasks += health.serve_apart(self._settings.health, self._signs, _Web)
+        if self._gateway is not None:
+            tasks.append(asyncio.create_task(self._gateway.keep(self._stop)))
+        await self._start_timers()
         host, port = listening.getsockname()[:2]
         url = f"http://{host}:{port}"
-        log.info("service.started", web=url, home=str(self._settings.home))
-        if not accounts.any():
-            link = f"{url}/enter/{accounts.link(role=Role.ADMIN)}"
+        log.info("service.started", role=self._role.value, web=url, home=str(self._settings.home))
+        if self._role is Role.ALL and not accounts.any():
+            link = f"{url}/enter/{accounts.link(role=Right.ADMIN)}"
             log.info("service.first_account", link=link, valid_h=LINK_H)
+        beside = [asyncio.create_task(self._say_ready()), asyncio.create_task(self._watchdog())]
         await self._stop.wait()
+        began = time.monotonic()
         log.info("service.draining")
-        await self._drain(web, tasks)
-        log.info("service.stopped")
+        sdnotify.notify(STOPPING="1", STATUS="draining")
+        for task in beside:
+            task.cancel()
+        await self._drain([web], tasks, began)
+        log.info("service.stopped", took_s=round(time.monotonic() - began, 2))
 
-    def _schedule(self) -> None:
+    async def _start_timers(self) -> None:
+        await self._lead()
+        self._every(_LEADER_LOOK_S, "leader", self._lead)
+        self._every(_LEADER_LOOK_S, "disk", self._look_at_disk)
+        self._every(10.0, "signs", self._sign)
         for name in self._almanac.controllers:
-            self._every(TICK_S, name, lambda name=name: self._reconcile(name))
-        for seconds, name, work in self._intake.jobs():
-            self._every(seconds, name, work)
+            self._every(
+                self._settings.schedule.tick_s, name, lambda name=name: self._reconcile(name)
+            )
+        for name in TIMED:
+            self._every(self._settings.schedule.tick_s, f"at:{name}", self._at(name))
+        self._every(5.0, "messages", self._tell)
         self._scheduler.start()
 
     def _every(self, seconds: float, name: str, work: Callable[[], Awaitable[object]]) -> None:
@@ -110,10 +152,11 @@ class ServiceLoop:
             task = asyncio.current_task()
             assert task is not None
             self._ticks.add(task)
+            self._last_tick = time.monotonic()
             try:
                 await work()
-            except Exception:
-                log.exception("service.step_failed", step=name)
+            except Exception as error:
+                self._failed(name, error)
             finally:
                 self._ticks.discard(task)
 
@@ -121,16 +164,75 @@ class ServiceLoop:
             tick, "interval", seconds=seconds, id=name, next_run_time=dt.datetime.now(dt.UTC)
         )
 
+    def _failed(self, name: str, error: Exception) -> None:
+        if is_full(error):
+            self._degraded.report(Mode.DISK, f"the disk is full: {error}".splitlines()[0])
+        elif of_the_machine(error):
+            self._degraded.report(Mode.DATABASE, str(error).splitlines()[0])
+        else:
+            log.exception("service.step_failed", step=name, exc_info=error)
+            return
+        log.warning("service.step_waits", step=name, reason=str(error).splitlines()[0])
+
+    # -- stages -----------------------------------------------------------------------------------
+
     async def _reconcile(self, name: str) -> None:
+        if not self._may(name):
+            return
+        line = LINES.get(name, name)
+        slot = None
+        if self._schedule.has_times(line) and line != "release":
+            if not self._leadership.leads:
+                return
+            fence = self._leadership.check
+            slot = await asyncio.to_thread(self._schedule.begin, line, fence)
+            if slot is None:
+                return
         taken = 0
-        while not self._stop.is_set():
+        while self._may(name):
             steps = await self._almanac.controllers[name].reconcile()
             if not steps:
                 break
             taken += steps
+        if slot is not None:
+            text = f"{taken} steps"
+            await asyncio.to_thread(self._schedule.end, line, slot, text, self._leadership.check)
         if taken:
+            self._signs.count(name, taken)
             log.info("service.steps", controller=name, steps=taken)
             self._wake(but=name)
+
+    def _may(self, name: str) -> bool:
+        """Whether this process runs the stage now."""
+        if self._stop.is_set() or LINES.get(name, name) in self._paused:
+            return False
+        if name in LEADERS and not self._leadership.leads:
+            return False
+        return name not in _NEEDS_ROOM or self._degraded.takes_in
+
+    def _at(self, name: str) -> Callable[[], Awaitable[None]]:
+        """The work of a line that has times only, when one of them has come."""
+
+        async def look() -> None:
+            if self._stop.is_set() or not self._leadership.leads or name in self._paused:
+                return
+            fence = self._leadership.check
+            slot = await asyncio.to_thread(self._schedule.begin, name, fence)
+            if slot is None:
+                return
+            try:
+                outcome = await self._timed.do(name)
+            except Exception as error:
+                if of_the_machine(error):
+                    raise  # the slot stays begun and is done when the machine is well
+                log.exception("schedule.failed", line=name)
+                outcome = f"failed: {error}"
+            await asyncio.to_thread(self._schedule.end, name, slot, outcome, fence)
+            self._signs.ran(name, outcome)
+            log.info("schedule.ran", line=name, slot=slot.isoformat(), outcome=outcome)
+            self._wake(but="")
+
+        return look
 
     def _wake(self, *, but: str) -> None:
         """Let the other controllers look now: one has made work."""
@@ -139,77 +241,90 @@ class ServiceLoop:
             if job is not None and not self._stop.is_set():
                 job.modify(next_run_time=dt.datetime.now(dt.UTC))
 
-    async def _follow_stream(self) -> None:
-        """Without the stream the sweep still finds every change, only later."""
-        stream = PageChangeStream(
-            self._settings.wikidata.stream_url,
-            self._almanac.services.ledger,
-            user_agent=user_agent(self._settings),
-            gap=self._intake.gap,
-        )
-        while not self._stop.is_set():
-            try:
-                await stream.run(self._stop)
-            except Refused as error:
-                log.error("watch.stream_refused", reason=str(error))
-                break
-            except Exception:
-                log.exception("watch.stream_failed")
-                await self._pause(_RESTART_S)
-        await stream.aclose()
+    # -- what stands beside the stages ------------------------------------------------------------
 
-    async def _keep_gateway(self) -> None:
-        """The gateway as a child, started again when it ends by itself."""
-        while not self._stop.is_set():
-            child = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "daemon.jobs.child",
-                str(os.getpid()),
-                sys.executable,
-                "-m",
-                "daemon.serving",
-                env={**os.environ, **config.to_environment(self._settings)},
-                start_new_session=True,
-            )
-            ended = asyncio.create_task(child.wait())
-            stopping = asyncio.create_task(self._stop.wait())
-            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if not ended.done():
-                child.terminate()
-                await ended
-                return
-            log.error("gateway.ended", status=child.returncode)
-            if child.returncode == _CONFIG_EXIT:
-                return  # it said why; a person has to mend it, the rest goes on
-            await self._pause(_RESTART_S)
+    async def _lead(self) -> None:
+        leads = not self._stop.is_set() and await asyncio.to_thread(self._leadership.stand)
+        self._paused = await asyncio.to_thread(self._schedule.paused)
+        self._degraded.report(Mode.PAUSED, ", ".join(sorted(self._paused)) or None)
+        takes_in = leads and self._degraded.takes_in and "poll" not in self._paused
+        if takes_in and not self._stop.is_set():
+            self._stream.begin()
+        elif self._stream.runs:
+            await self._stream.end()
 
-    def _web(self) -> uvicorn.Server:
-        app = create_app(
-            self._almanac.services, self._almanac.status, sources=self._almanac.sources
-        )
-        return _Web(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                proxy_headers=False,
-                timeout_graceful_shutdown=_WEB_GRACE_S,
-            )
-        )
+    async def _look_at_disk(self) -> None:
+        share = await asyncio.to_thread(free_share, self._settings.home)
+        least = self._settings.disk.least_free_share
+        low = f"{share:.1%} of the disk is free, less than {least:.0%}" if share < least else None
+        self._degraded.report(Mode.DISK, low)
+        self._degraded.report(Mode.ACCELERATOR, self._almanac.admission.waiting)
+        spent = await asyncio.to_thread(self._almanac.services.spending.exhausted)
+        self._degraded.report(Mode.BUDGET, spent)
 
-    async def _drain(self, web: uvicorn.Server, tasks: list[asyncio.Task[None]]) -> None:
+    async def _sign(self) -> None:
+        if self._gateway is not None:
+            await self._gateway.answers()
+        await asyncio.to_thread(self._signs.write)
+        self._degraded.report(Mode.DATABASE, None)
+
+    async def _tell(self) -> None:
+        if self._leadership.leads:
+            await self._almanac.messages.round(self._degraded.list())
+
+    async def _say_ready(self) -> None:
+        if self._gateway is not None and not await self._gateway.wait_ready(_READY_S):
+            log.warning("service.ready_without_gateway")
+        self._signs.ready = True
+        sdnotify.notify(READY="1", STATUS=f"{self._role.value}: running")
+        log.info("service.ready")
+
+    async def _watchdog(self) -> None:
+        every_s = sdnotify.watchdog_s()
+        if every_s is None:
+            return
+        while True:
+            if time.monotonic() - self._last_tick < _STUCK_S:
+                sdnotify.notify(WATCHDOG="1", STATUS=self._signs.line())
+            await asyncio.sleep(every_s)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    async def _drain(
+        self, servers: list[uvicorn.Server], tasks: list[asyncio.Task[None]], began: float
+    ) -> None:
         self._scheduler.shutdown(wait=False)
         self._almanac.agents.curator.drain()
-        if self._ticks:
-            await asyncio.wait(set(self._ticks), timeout=DRAIN_S)
-        await asyncio.to_thread(self._almanac.jobs.stop_all)
-        web.should_exit = True
-        _, late = await asyncio.wait(tasks, timeout=DRAIN_S)
+        ends = [
+            self._stream.end(_DRAIN_S),
+            self._finish_ticks(),
+            asyncio.to_thread(self._almanac.jobs.stop_all, _DRAIN_S),
+        ]
+        if self._gateway is not None:
+            ends.append(self._gateway.end(_GATEWAY_GRACE_S))
+        for result in await asyncio.gather(*ends, return_exceptions=True):
+            if isinstance(result, BaseException):
+                log.warning("service.drain", reason=str(result))
+        await asyncio.to_thread(self._almanac.jobs.stop_all, 1.0)  # what a last step still began
+        await asyncio.to_thread(self._leadership.give_up)
+        await asyncio.to_thread(self._signs.leave)
+        for server in servers:
+            server.should_exit = True
+        left_s = max(0.5, STOP_S - (time.monotonic() - began))
+        _, late = await asyncio.wait(tasks, timeout=left_s)
         for task in late:
             task.cancel()
+
+    async def _finish_ticks(self) -> None:
+        """Steps may end what they are at; what takes too long is cut, and begun again later."""
+        running = {task for task in self._ticks if not task.done()}
+        if not running:
+            return
+        _, late = await asyncio.wait(running, timeout=_DRAIN_S)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=2.0)
 
     def _catch_signals(self) -> None:
         """The first signal drains, the second ends at once; both leave a state to go on from."""
@@ -223,9 +338,16 @@ class ServiceLoop:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, caught)
 
-    async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
+
+def _uvicorn(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,  # live pages listen until they are told to go
+    )
 
 
 def _require_free(host: str, port: int) -> None:

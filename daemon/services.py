@@ -41,6 +41,11 @@ from daemon.store.rows import (
     EditVerdictRow,
     WatchItemRow,
 )
+from daemon.upkeep.backup import Backups
+from daemon.upkeep.deadletters import DeadLetters
+from daemon.upkeep.schedule import Schedule
+from daemon.upkeep.spending import Spending
+from daemon.upkeep.workers import Workers
 from knowledge.facts import FactChange
 
 
@@ -171,6 +176,16 @@ class Services:
             alias=alias,
             seed=settings.release.seed,
         )
+        self.schedule = Schedule(database, self.clock, settings.schedule)
+        self.workers = Workers(database)
+        self.dead = DeadLetters(database, self.clock)
+        self.spending = Spending(
+            database,
+            self.clock,
+            calls=settings.curate.calls_per_day,
+            usd=settings.curate.usd_per_day,
+        )
+        self.backups = backups_of(settings, database)
 
     @classmethod
     def open(cls, settings: Settings) -> Services:
@@ -180,7 +195,11 @@ class Services:
             settings.home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"home is {settings.home}, which cannot be used: {error}") from None
-        return cls(settings, Database.open(settings.database_url))
+
+        def save(database: Database) -> None:
+            backups_of(settings, database).create(label=f"-before-{Database.head()}")
+
+        return cls(settings, Database.open(settings.database_url, before_upgrade=save))
 
     def close(self) -> None:
         self.database.close()
@@ -210,6 +229,20 @@ class Services:
         lag = self.watch.lag()
         standing = self.releases.standing()
         return {
+            "workers": [
+                {
+                    "name": worker.name,
+                    "role": worker.role,
+                    "alive": worker.alive,
+                    "leads": worker.alive and worker.leads,
+                    "silent_s": round(worker.silent_s, 1),
+                    **worker.state,
+                }
+                for worker in self.workers.list()
+            ],
+            "dead_letters": self.dead.counts(),
+            "paused": sorted(self.schedule.paused()),
+            "spent_today": self.spending.today(),
             "time": self.clock.now().isoformat(timespec="seconds"),
             "watch": {
                 "items": lag.watched,
@@ -235,6 +268,11 @@ class Services:
                 "digest": digest,
             },
         }
+
+
+def backups_of(settings: Settings, database: Database) -> Backups:
+    """The backups of a home, over an opened database of any schema."""
+    return Backups(database, settings.blobs, settings.backups, keep=settings.backup.keep)
 
 
 def _protection(settings: Settings) -> Protection:

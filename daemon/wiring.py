@@ -7,13 +7,16 @@ module loads langgraph.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import openai
 from langgraph.cache.sqlite import SqliteCache
+from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from agents.checkpoints import postgres_checkpoints
 from agents.curate import CurateSettings as CurateBounds
 from agents.curate import Curator, checkpoint_store
 from agents.drafting.llm import LlmDrafter
@@ -33,6 +36,7 @@ from daemon.known_facts import KnownFacts, WorldNeighbours
 from daemon.production import GatewayProduction
 from daemon.redo import CURATE_FILE
 from daemon.services import Services
+from daemon.store import postgres
 from daemon.store.evidence import SqlEvidenceStore
 from daemon.store.spending import SqlAnswerLedger
 from knowledge.properties import WATCHED
@@ -62,7 +66,7 @@ async def agents(services: Services) -> AsyncIterator[Agents]:
     async with AsyncExitStack() as stack:
         api = await stack.enter_async_context(wikidata_api(settings))
         fetcher = await stack.enter_async_context(_fetcher(settings))
-        saver = await stack.enter_async_context(checkpoint_store(settings.home / CURATE_FILE))
+        saver = await stack.enter_async_context(_checkpoints(services))
         risks = _risks(settings, stack)
         watcher = Watcher(api, services.ledger, services.clock.now, watch_settings(settings), risks)
         answers = SqlAnswerLedger(services.database, services.clock)
@@ -97,6 +101,14 @@ def watch_settings(settings: Settings) -> WatchSettings:
         batch=settings.wikidata.batch_items,
         cutoff=watch.cutoff,
     )
+
+
+def _checkpoints(services: Services) -> AbstractAsyncContextManager[BaseCheckpointSaver[Any]]:
+    """Beside the ledger: a file of its own with SQLite, a schema of its own in PostgreSQL, where
+    another worker can go on with a run."""
+    if services.database.is_sqlite:
+        return checkpoint_store(services.settings.home / CURATE_FILE)
+    return postgres_checkpoints(postgres.conninfo(services.database.url))
 
 
 def wikidata_api(settings: Settings) -> ActionApi:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import BACKENDS, PostgresServer, url_for
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -22,6 +24,16 @@ ROOT = Path(__file__).resolve().parent.parent
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of the test's own, once on SQLite and once on PostgreSQL."""
+    return url_for(request.param, tmp_path)
+
+
+def pytest_sessionfinish() -> None:
+    PostgresServer.close_shared()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

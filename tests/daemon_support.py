@@ -6,10 +6,14 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
 
 from agents.ledger import Base, Candidate, CandidateState, ItemOutcome
 from agents.proposals import Proposal
 from agents.verifying.verdict import Finding
+from daemon.config import DatabaseSettings, Settings
 from daemon.controllers.curate import CurateController
 from daemon.registry import Blobs, Registry
 from daemon.services import Services
@@ -65,8 +69,13 @@ def adapter_folder(path: Path, seed: int = 0) -> Path:
     return path
 
 
-def registry_at(folder: Path) -> tuple[Registry, Database]:
-    database = Database.open(f"sqlite:///{folder / 'almanac.db'}")
+def settings_at(home: Path, url: str, **more: Any) -> Settings:
+    """Settings of a home whose database is at `url`."""
+    return Settings(home=home, database=DatabaseSettings(url=SecretStr(url)), **more)
+
+
+def registry_at(folder: Path, url: str | None = None) -> tuple[Registry, Database]:
+    database = Database.open(url or f"sqlite:///{folder / 'almanac.db'}")
     return Registry(database, Blobs(folder / "blobs"), StillClock()), database
 
 

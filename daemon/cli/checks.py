@@ -13,6 +13,7 @@ from daemon.jobs.evaluation_job import gate_policy
 from daemon.promotable import too_small
 from daemon.review import policy
 from daemon.services import Services
+from daemon.upkeep import leavings
 
 LEAST_FREE_SHARE = 0.05
 
@@ -28,8 +29,9 @@ class Check:
     """Well, but somebody should know: it is no failure and no plain "ok"."""
 
 
-def run_checks(settings: Settings) -> list[Check]:
-    """All checks, in order; one that fails does not stop the others."""
+def run_checks(settings: Settings, *, repair: bool = False) -> list[Check]:
+    """All checks, in order; one that fails does not stop the others. With `repair`, what needs no
+    decision is mended, and said so."""
     checks = [
         _check("contact", lambda: _contact(settings)),
         _check("base model", lambda: _base(settings)),
@@ -51,8 +53,36 @@ def run_checks(settings: Settings) -> list[Check]:
             _check("adapters", lambda: _adapters(services)),
             _check("history", lambda: _history(services)),
             _release_size(settings, services),
+            _check("schedule", lambda: _schedule(services)),
+            _check("leavings", lambda: leavings.look(services, repair=repair)),
+            _check("dead letters", lambda: _dead(services)),
+            _check("backup", lambda: _backup(services)),
         ]
     return checks
+
+
+def _schedule(services: Services) -> str:
+    lines = services.schedule.lines()
+    failed = [line for line in lines if line.outcome.startswith("failed")]
+    if failed:
+        told = "; ".join(f"{line.name}: {line.outcome}" for line in failed)
+        raise ConfigError(f"the last run did not go well: {told}")
+    paused = [line.name for line in lines if line.paused]
+    return f"paused: {', '.join(paused)}" if paused else f"{len(lines)} lines, none is paused"
+
+
+def _dead(services: Services) -> str:
+    """A word, not a fault: what is parked is parked so that the rest flows."""
+    parked = {kind: int(n) for kind, n in services.dead.counts().items() if n}
+    told = ", ".join(f"{n} of kind {kind}" for kind, n in parked.items())
+    return f"{told}; `almanac dead list` says why" if told else "none"
+
+
+def _backup(services: Services) -> str:
+    age_s = services.backups.newest_age_s()
+    if age_s is None:
+        return "none yet; the timetable makes one a day, `almanac backup` makes one now"
+    return f"the newest is {age_s / 3600:.1f} hours old"
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:
@@ -106,9 +136,7 @@ def _adapters(services: Services) -> str:
     digests = [v.digest for v in registry.versions() if v.digest]
     for digest in digests:
         registry.verify(digest)
-    orphans = registry.orphans()
-    note = f"; {len(orphans)} stored without a row (left by a crash, harmless)" if orphans else ""
-    return f"{len(digests)} are what their digests say{note}"
+    return f"{len(digests)} are what their digests say"
 
 
 def _history(services: Services) -> str:

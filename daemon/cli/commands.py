@@ -13,6 +13,7 @@ from daemon.cli import (
     gate,
     keys,
     moving,  # noqa: F401  (its commands stand at the root)
+    operate,
     registry,
     release,
     review,
@@ -33,3 +34,6 @@ app.add_typer(gate.app, name="gate")
 app.add_typer(keys.app, name="key")
 app.add_typer(bench.app, name="bench")
 app.add_typer(service.config_app, name="config")
+app.add_typer(operate.schedule_app, name="schedule")
+app.add_typer(operate.dead_app, name="dead")
+app.add_typer(operate.db_app, name="db")

@@ -9,6 +9,7 @@ import typer
 
 from daemon import preconditions
 from daemon.cli import context
+from daemon.operating import Role
 
 if TYPE_CHECKING:
     from daemon.cli.checks import Check
@@ -17,17 +18,32 @@ config_app = typer.Typer(help="Settings.", no_args_is_help=True)
 
 
 @context.app.command()
-def up() -> None:
+def up(
+    role: Annotated[
+        Role, typer.Option(help="What this process does; several share one PostgreSQL.")
+    ] = Role.ALL,
+) -> None:
     """Run the service: watch, curate, review, train, evaluate, promote, serve."""
     from daemon import log
 
     loaded = context.loaded()
     settings = loaded.settings
     log.set_up(settings.log)
+    if role is Role.WEB:
+        from daemon.web_loop import run as run_web
+
+        run_web(settings, loaded.sources)
+        return
+    if role is Role.GATEWAY:
+        settings.require_base_model()
+        from daemon.serving.__main__ import run as run_gateway  # loads torch
+
+        run_gateway(settings)
+        return
     preconditions.check_all(settings)
     from daemon.app import up as run  # after what is quick to check: this loads langgraph
 
-    run(settings, loaded.sources)
+    run(settings, loaded.sources, role)
 
 
 @context.app.command(
@@ -101,11 +117,16 @@ def ask(
 
 
 @context.app.command()
-def doctor(json: context.Json = False) -> None:
+def doctor(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended without a decision.")
+    ] = False,
+    json: context.Json = False,
+) -> None:
     """Check what can go wrong before it does: settings, database, files, history, disk."""
     from daemon.cli.checks import run_checks
 
-    checks = run_checks(context.settings())
+    checks = run_checks(context.settings(), repair=repair)
     if json:
         context.print_json(checks)
     else:

@@ -1,29 +1,33 @@
 """Settled changes become proposals in the review queue.
 
 Owns claiming, committing and counting failures; the drafting itself is `agents.curate`. A run that
-a shutdown or a crash cut goes on where its checkpoint stands.
+a shutdown or a crash cut goes on where its checkpoint stands. What is wrong with the machine (a
+full disk, a database that is away) is never counted against a change; a change at whose drafting
+the worker ended again and again is given up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime as dt
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 from langgraph.errors import GraphDrained
-from sqlmodel import Session, col, select
+from sqlalchemy import String, cast, literal
+from sqlmodel import Session, col, or_, select
 
 from agents.errors import Permanent
 from agents.proposals import Proposal
 from daemon.clock import Clock
-from daemon.controllers.failures import failed, is_due
+from daemon.controllers.failures import failed, of_the_machine
 from daemon.errors import LeaseLost
 from daemon.store import leases
 from daemon.store.drafts import add_draft, last_version
 from daemon.store.engine import Database
-from daemon.store.rows import ChangeRow
+from daemon.store.rows import ChangeRow, LeaseRow
 from daemon.store.states import ChangeState, transition
 from knowledge import codec
 from knowledge.edits import EditKind
@@ -69,6 +73,7 @@ class CurateController:
         lease_s: float,
         attempts: int,
         batch: int = 8,
+        crashes: int = 20,
     ) -> None:
         self._database = database
         self._proposer = proposer
@@ -77,27 +82,50 @@ class CurateController:
         self._lease_s = lease_s
         self._attempts = attempts
         self._batch = batch
+        self._crashes = crashes
 
     async def reconcile(self) -> int:
         """Propose what is settled; the number of changes that moved on."""
+        if not await self._database.reading(lambda session: bool(self._due(session, 1))):
+            return 0
         claims = await self._database.writing(self._claim)
-        return sum(await asyncio.gather(*(self._propose(claim) for claim in claims)))
+        results = await asyncio.gather(
+            *(self._propose(claim) for claim in claims), return_exceptions=True
+        )
+        for result in results:  # none of them is left running behind the error of another
+            if isinstance(result, BaseException):
+                raise result
+        return sum(result for result in results if isinstance(result, int))
+
+    def _due(self, session: Session, limit: int) -> list[ChangeRow]:
+        """Changes to draft whose pause is over and that nobody works on, oldest first."""
+        now = dt.datetime.now(dt.UTC)
+        resource = literal("change:").concat(cast(col(ChangeRow.id), String))
+        return list(
+            session.exec(
+                select(ChangeRow)
+                .join(LeaseRow, col(LeaseRow.resource) == resource, isouter=True)
+                .where(
+                    col(ChangeRow.state).in_([ChangeState.SETTLED, ChangeState.DRAFTING]),
+                    or_(col(ChangeRow.not_before).is_(None), col(ChangeRow.not_before) <= now),
+                    or_(col(LeaseRow.resource).is_(None), col(LeaseRow.expires_at) <= now),
+                )
+                .order_by(col(ChangeRow.id))
+                .limit(limit)
+            ).all()
+        )
 
     def _claim(self, session: Session) -> list[_Claim]:
-        rows = session.exec(
-            select(ChangeRow)
-            .where(col(ChangeRow.state).in_([ChangeState.SETTLED, ChangeState.DRAFTING]))
-            .order_by(col(ChangeRow.id))
-        ).all()
         claims: list[_Claim] = []
-        for row in rows:
-            if len(claims) == self._batch:
-                break
+        for row in self._due(session, self._batch):
             assert row.id is not None
-            if not is_due(row):
-                continue
-            token = leases.acquire(session, f"change:{row.id}", self._owner, self._lease_s)
+            resource = f"change:{row.id}"
+            token = leases.acquire(session, resource, self._owner, self._lease_s)
             if token is None:
+                continue
+            crashes = leases.crashes(session, resource)
+            if crashes >= self._crashes:
+                self._give_up(session, row, token, crashes)
                 continue
             if row.state == ChangeState.SETTLED:
                 now = self._clock.now()
@@ -112,9 +140,22 @@ class CurateController:
             )
         return claims
 
+    def _give_up(self, session: Session, row: ChangeRow, token: int, crashes: int) -> None:
+        leases.release(session, f"change:{row.id}", token)
+        failed(
+            session,
+            row,
+            f"{crashes} workers, one after the other, ended while they drafted it",
+            actor=ACTOR,
+            now=self._clock.now(),
+            attempts=self._attempts,
+            final=True,
+        )
+
     async def _propose(self, claim: _Claim) -> int:
         try:
-            proposal = await self._proposer.propose(claim.fact, version=claim.version)
+            async with leases.kept(self._database, claim.resource, claim.token, self._lease_s):
+                proposal = await self._proposer.propose(claim.fact, version=claim.version)
             await self._database.writing(lambda session: self._commit(session, claim, proposal))
         except (GraphDrained, asyncio.CancelledError) as error:
             await asyncio.shield(self._database.writing(lambda s: self._give_back(s, claim)))
@@ -126,6 +167,9 @@ class CurateController:
             return 0
         except Exception as error:
             log.warning("curate.failed", change_id=claim.id, reason=str(error))
+            if of_the_machine(error):
+                await self._database.writing(lambda s: self._give_back(s, claim))
+                raise
             return await self._failed(claim, error)
         await self._proposer.forget(claim.fact.key)
         return 1

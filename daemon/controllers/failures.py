@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlmodel import Session
 
 from daemon.store.rows import ChangeRow, ReleaseRow
 from daemon.store.states import ChangeState, ReleaseState, record_event, transition
+from daemon.upkeep.disk import is_full
 
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 900.0
@@ -50,6 +52,11 @@ def failed(
         now=now,
     )
     return False
+
+
+def of_the_machine(error: BaseException) -> bool:
+    """Whether the failure says nothing about the item: the disk is full, the database is away."""
+    return isinstance(error, (OperationalError, InterfaceError)) or is_full(error)
 
 
 def is_due(row: ChangeRow | ReleaseRow) -> bool:

@@ -1,25 +1,30 @@
 """One job of one release, from its folder to its result: what training and evaluating share.
 
-Owns the cases: not started, at work, ended without a result, done. Which folder, which command and
-what becomes of the result is said by the two controllers.
+Owns the cases: not started, at work, ended without a result, done. A worker keeps the release's
+lease for as long as it runs the job, so that no other starts it a second time; whoever lost the
+lease stops its job. Which folder, which command and what becomes of the result is said by the two
+controllers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Protocol
 
 import structlog
 from sqlmodel import Session, col, select
 
 from daemon.clock import Clock
-from daemon.controllers.failures import failed, is_due
+from daemon.controllers.failures import failed, is_due, of_the_machine
 from daemon.errors import LeaseLost
-from daemon.jobs.supervisor import Job, JobState, Supervisor, last_words
+from daemon.jobs.sharing import Admission
+from daemon.jobs.supervisor import Job, JobState, Launcher, last_words
 from daemon.store import leases
 from daemon.store.engine import Database
 from daemon.store.rows import ReleaseRow
 from daemon.store.states import ReleaseState
+from daemon.upkeep.disk import says_full
 
 log = structlog.get_logger()
 
@@ -57,12 +62,13 @@ class StageRunner:
     def __init__(
         self,
         database: Database,
-        supervisor: Supervisor,
+        supervisor: Launcher,
         clock: Clock,
         *,
         owner: str,
         lease_s: float,
         attempts: int,
+        admission: Admission | None = None,
     ) -> None:
         self._database = database
         self._supervisor = supervisor
@@ -70,71 +76,126 @@ class StageRunner:
         self._owner = owner
         self._lease_s = lease_s
         self._attempts = attempts
+        self._admission = admission
+        self._held: dict[int, tuple[int, Job]] = {}
+        """Leases kept from one step to the next, with the job that runs under each."""
 
-    async def step(self, work: Work) -> int:
-        """The number of releases that took a step."""
+    async def step(self, work: Work, *, begins: bool = True) -> int:
+        """The number of releases that took a step. Without `begins` no new job is begun."""
         done = 0
-        for release, token in await self._database.writing(lambda s: self._claim(s, work)):
-            resource = f"release:{release.id}"
+        for release, token in await self._database.writing(lambda s: self._claim(s, work, begins)):
+            number = release.id or 0
             try:
-                done += await self._one(work, release, token)
-                await self._database.writing(lambda s, r=resource, t=token: leases.release(s, r, t))
+                async with leases.kept(self._database, _resource(number), token, self._lease_s):
+                    done += await self._one(work, release, token)
+                if number not in self._held:
+                    await self._database.writing(
+                        lambda s, n=number, t=token: leases.release(s, _resource(n), t)
+                    )
             except LeaseLost as error:
-                log.info("job.lease_lost", release_id=release.id, reason=str(error))
+                await self._lost(number, str(error))
             except Exception as error:
-                log.warning("job.step_failed", release_id=release.id, reason=str(error))
+                log.warning("job.step_failed", release_id=number, reason=str(error))
+                if of_the_machine(error):
+                    raise
                 done += await self._failed(work, release, token, str(error), final=False)
         return done
 
-    def _claim(self, session: Session, work: Work) -> list[tuple[ReleaseRow, int]]:
+    def _claim(self, session: Session, work: Work, begins: bool) -> list[tuple[ReleaseRow, int]]:
+        states = [work.waiting, work.working] if begins else [work.working]
         rows = session.exec(
-            select(ReleaseRow)
-            .where(col(ReleaseRow.state).in_([work.waiting, work.working]))
-            .order_by(col(ReleaseRow.id))
+            select(ReleaseRow).where(col(ReleaseRow.state).in_(states)).order_by(col(ReleaseRow.id))
         ).all()
         claimed: list[tuple[ReleaseRow, int]] = []
         for row in rows:
             if not is_due(row):
                 continue
-            token = leases.acquire(session, f"release:{row.id}", self._owner, self._lease_s)
+            token = self._token(session, row.id or 0)
             if token is not None:
                 claimed.append((row, token))
         return claimed
 
+    def _token(self, session: Session, number: int) -> int | None:
+        held = self._held.get(number)
+        if held is None:
+            return leases.acquire(session, _resource(number), self._owner, self._lease_s)
+        token = held[0]
+        with contextlib.suppress(LeaseLost):  # the step proves it again, and then ends the job
+            leases.renew(session, _resource(number), token, self._lease_s)
+        return token
+
     async def _one(self, work: Work, release: ReleaseRow, token: int) -> int:
         job = work.job(release)
+        await self._database.reading(lambda s: leases.check(s, _resource(release.id or 0), token))
         if release.state == work.waiting:
+            if not await self._admitted():
+                return 0
             await work.prepare(release, job)
             await self._database.writing(lambda s: self._begin(s, work, release, token))
-            self._supervisor.start(job, work.environment())
-            return 1
+            return await self._start(work, release, job, token)
         match await asyncio.to_thread(self._supervisor.state, job):
             case JobState.RUNNING:
+                self._held[release.id or 0] = (token, job)
+                await self._stop_out_of_hours(job)
                 return 0
             case JobState.FINISHED:
                 await work.finish(release, job, token)
+                await self._ended(release)
                 return 1
             case JobState.NEW:
                 await work.prepare(release, job)
-                self._supervisor.start(job, work.environment())
-                return 1
+                return await self._start(work, release, job, token)
             case JobState.STOPPED:
                 return await self._again(work, release, job, token)
 
+    async def _start(self, work: Work, release: ReleaseRow, job: Job, token: int) -> int:
+        """Start the job if the device is free and it is the hour; 0 while it has to wait."""
+        if not await self._admitted():
+            return 0
+        if self._admission is not None:
+            await self._admission.before(job)
+        if not self._supervisor.start(job, work.environment()):
+            return 0
+        self._held[release.id or 0] = (token, job)
+        return 1
+
     async def _again(self, work: Work, release: ReleaseRow, job: Job, token: int) -> int:
-        """Start an ended job again. One that ended with its parent did not fail."""
+        """Start an ended job again. One that ended with its parent, or because the disk was full,
+        did not fail."""
+        await self._ended(release)
         code = self._supervisor.exit_code(job)
+        why = last_words(job.folder)
+        stopped = self._admission is not None and self._admission.stopped(job)
         if code is not None:
             self._supervisor.forget(job)
-            why = last_words(job.folder)
+        if code is not None and not stopped and not says_full(why):
             told = code == CANNOT and why.startswith("error:")  # a traceback may be bad luck
             return await self._failed(work, release, token, why, final=told)
         await work.prepare(release, job)
-        self._supervisor.start(job, work.environment())
-        return 1
+        return await self._start(work, release, job, token)
+
+    async def _admitted(self) -> bool:
+        return self._admission is None or await self._admission.admits()
+
+    async def _stop_out_of_hours(self, job: Job) -> None:
+        if self._admission is not None and self._admission.must_stop(job):
+            await asyncio.to_thread(self._supervisor.stop, job)
+
+    async def _ended(self, release: ReleaseRow) -> None:
+        self._held.pop(release.id or 0, None)
+        if self._admission is not None:
+            await self._admission.after()
+
+    async def _lost(self, number: int, reason: str) -> None:
+        """Another worker has the release: what runs here of it would be for nothing."""
+        log.info("job.lease_lost", release_id=number, reason=reason)
+        held = self._held.pop(number, None)
+        if held is not None:
+            await asyncio.to_thread(self._supervisor.stop, held[1])
+            self._supervisor.forget(held[1])
 
     def _begin(self, session: Session, work: Work, release: ReleaseRow, token: int) -> None:
-        leases.check(session, f"release:{release.id}", token)
+        leases.check(session, _resource(release.id or 0), token)
         row = session.get(ReleaseRow, release.id)
         assert row is not None
         work.begin(session, row)
@@ -142,9 +203,10 @@ class StageRunner:
     async def _failed(
         self, work: Work, release: ReleaseRow, token: int, reason: str, *, final: bool
     ) -> int:
+        self._held.pop(release.id or 0, None)
+
         def count(session: Session) -> int:
-            leases.check(session, f"release:{release.id}", token)
-            leases.release(session, f"release:{release.id}", token)
+            leases.release(session, _resource(release.id or 0), token)
             row = session.get(ReleaseRow, release.id)
             if row is None or row.state not in (work.waiting, work.working):
                 return 0
@@ -162,3 +224,7 @@ class StageRunner:
             return int(await self._database.writing(count))
         except LeaseLost:
             return 0
+
+
+def _resource(number: int) -> str:
+    return f"release:{number}"

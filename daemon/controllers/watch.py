@@ -10,6 +10,7 @@ from typing import Protocol
 import structlog
 
 from agents.errors import Retryable
+from daemon.upkeep.degraded import Degraded, Mode
 
 log = structlog.get_logger()
 
@@ -23,14 +24,19 @@ class Looker(Protocol):
 class WatchController:
     """One bounded batch of looks a step."""
 
-    def __init__(self, watcher: Looker, *, batch: int) -> None:
+    def __init__(self, watcher: Looker, *, batch: int, degraded: Degraded | None = None) -> None:
         self._watcher = watcher
         self._batch = batch
+        self._degraded = degraded or Degraded()
 
     async def reconcile(self) -> int:
         """The number of items judged. Items stay dirty while Wikidata cannot be asked."""
         try:
-            return await self._watcher.reconcile(self._batch)
+            looked = await self._watcher.reconcile(self._batch)
         except Retryable as error:
-            log.warning("watch.unreachable", reason=str(error))
+            if self._degraded.report(Mode.OFFLINE, str(error)):
+                log.warning("watch.unreachable", reason=str(error))
             return 0
+        if self._degraded.report(Mode.OFFLINE, None):
+            log.info("watch.reachable_again")
+        return looked

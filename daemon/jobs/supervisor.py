@@ -2,13 +2,15 @@
 
 Owns `process.json` (who works on the folder) and `job.log` in it. A job is finished when its result
 folder is there, running while the process named in `process.json` lives (its start time is
-compared, because pids come back), and otherwise stopped: it can be started again and goes on. Does
+compared, because pids come back), and otherwise stopped: it can be started again and goes on. A job
+that wants a device gets it alone on this machine: the child holds a lock file until it ends. Does
 not know what a job does.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -18,9 +20,11 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
+
+from daemon.upkeep import sdnotify
 
 PROCESS = "process.json"
 LOG = "job.log"
@@ -50,12 +54,33 @@ class Job:
     result: str
 
 
+class Launcher(Protocol):
+    """What starts and watches jobs: this machine's `Supervisor`, or a cluster's queue."""
+
+    def state(self, job: Job) -> JobState: ...
+
+    def start(self, job: Job, environment: dict[str, str] | None = None) -> bool: ...
+
+    def exit_code(self, job: Job) -> int | None: ...
+
+    def forget(self, job: Job) -> None: ...
+
+    def stop(self, job: Job) -> None: ...
+
+
 class Supervisor:
     """The children of this process. Start jobs from the thread that lives longest: on Linux a
     child ends with the thread that started it."""
 
-    def __init__(self, *, threads: int = 1, heartbeat_timeout_s: float = 1800.0) -> None:
+    def __init__(
+        self,
+        *,
+        threads: int = 1,
+        heartbeat_timeout_s: float = 1800.0,
+        device_lock: Path | None = None,
+    ) -> None:
         self._threads = threads
+        self._device_lock = device_lock
         self._heartbeat_timeout_s = heartbeat_timeout_s
         self._children: dict[Path, subprocess.Popen[bytes]] = {}
 
@@ -75,28 +100,47 @@ class Supervisor:
         return JobState.RUNNING
 
     def start(self, job: Job, environment: dict[str, str] | None = None) -> bool:
-        """Start the process unless one is at work or the result is there; True if started."""
+        """Start the process unless one is at work, the result is there, or the device is another
+        job's; True if started."""
         self._reap(job.folder)
         if (job.folder / job.result).exists() or _living(job.folder) is not None:
             return False
+        try:
+            device = self._take_device()
+        except BlockingIOError:
+            return False
         threads = str(self._threads)
-        values = {**os.environ, "OMP_NUM_THREADS": threads, **(environment or {})}
+        values = {**sdnotify.environment(), "OMP_NUM_THREADS": threads, **(environment or {})}
         values["PYTHONPATH"] = os.pathsep.join(
             p for p in (str(_ROOT), os.environ.get("PYTHONPATH", "")) if p
         )
         command = [sys.executable, "-m", "daemon.jobs.child", str(os.getpid()), *job.command]
-        with (job.folder / LOG).open("ab") as output:
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=values,
-                start_new_session=True,  # Ctrl-C is for the daemon, which then stops its children
-            )
+        try:
+            with (job.folder / LOG).open("ab") as output:
+                child = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=values,
+                    pass_fds=device,  # the lock goes with the last process that has it open
+                    start_new_session=True,  # Ctrl-C is for the daemon, which stops its children
+                )
+        finally:
+            for handle in device:
+                os.close(handle)
         self._children[job.folder] = child
         _write_process(job.folder, child.pid)
         log.info("job.started", folder=str(job.folder), pid=child.pid)
+        return True
+
+    def device_is_free(self) -> bool:
+        """Whether a job could have the device now."""
+        try:
+            for handle in self._take_device():
+                os.close(handle)
+        except BlockingIOError:
+            return False
         return True
 
     def exit_code(self, job: Job) -> int | None:
@@ -127,17 +171,31 @@ class Supervisor:
         if pid is not None:
             self._end(job.folder, pid)
 
-    def stop_all(self) -> None:
-        """End every child; each job can be started again."""
+    def stop_all(self, grace_s: float = _GRACE_S) -> None:
+        """End every child within `grace_s` seconds; each job can be started again."""
         folders = self.running()
         for folder in folders:
             self._signal(self._children[folder].pid, signal.SIGTERM)
+        until = time.monotonic() + grace_s
         for folder in folders:
-            self._end(folder, self._children[folder].pid)
+            left_s = max(0.0, until - time.monotonic())
+            self._end(folder, self._children[folder].pid, left_s)
 
-    def _end(self, folder: Path, pid: int) -> None:
+    def _take_device(self) -> tuple[int, ...]:
+        """An open handle with the device's lock. Raises BlockingIOError while another has it."""
+        if self._device_lock is None:
+            return ()
+        handle = os.open(self._device_lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise
+        return (handle,)
+
+    def _end(self, folder: Path, pid: int, grace_s: float = _GRACE_S) -> None:
         self._signal(pid, signal.SIGTERM)
-        until = time.monotonic() + _GRACE_S
+        until = time.monotonic() + grace_s
         while _living(folder) is not None and time.monotonic() < until:
             self._reap(folder)
             time.sleep(_POLL_S)
@@ -187,6 +245,14 @@ def progress_of(folder: Path) -> dict[str, Any] | None:
             except ValueError:
                 continue
     return None
+
+
+def device_lock(device: str, folder: Path) -> Path | None:
+    """The lock file of a device on this machine; None for the processor, which jobs may share."""
+    if not device:
+        return None
+    name = "".join(c if c.isalnum() else "-" for c in device)
+    return folder / f"almanac-{name}.lock"
 
 
 def last_words(folder: Path) -> str:

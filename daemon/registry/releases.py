@@ -143,6 +143,12 @@ class Releases:
         with self._database.read() as session:
             return len(_batchable(session))
 
+    def waiting(self) -> tuple[int, dt.datetime | None]:
+        """(approved edits that the next release could hold, when the oldest was decided)."""
+        with self._database.read() as session:
+            rows = _batchable(session)
+            return len(rows), min((r.decided_at for r in rows if r.decided_at), default=None)
+
     def create(
         self, *, actor: str, reason: str, at_least: int = 1, at_most: int = 50
     ) -> Release | None:

@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 
 from daemon.serving.gateway import Gateway, create_app
+from daemon.upkeep import sdnotify
 
 ANNOUNCEMENT = "gateway.json"
 
@@ -55,4 +56,5 @@ def serve(gateway: Gateway, listening: socket.socket, home: Path) -> None:
     )
     with announced(home, url):
         log.info("gateway.listening", url=url, alias=gateway.alias)
+        sdnotify.notify(READY="1", STATUS=f"gateway: {url}")  # where it is a service of its own
         uvicorn.Server(config).run(sockets=[listening])

@@ -1,8 +1,10 @@
 """The database: one engine, writers that take turns, migrations at start.
 
 Owns connections and transactions. `write()` is a transaction that excludes other writers from its
-first statement (BEGIN IMMEDIATE on SQLite, an advisory lock on PostgreSQL), `read()` a consistent
-snapshot. SQLite runs in WAL mode with synchronous=FULL: what was committed survives a power cut.
+first statement, `read()` a consistent snapshot; both mean the same on SQLite and on PostgreSQL, so
+nothing above this module asks which of them it works on. What is particular to PostgreSQL is in
+`daemon.store.postgres`. SQLite runs in WAL mode with synchronous=FULL: what was committed survives
+a power cut.
 """
 
 from __future__ import annotations
@@ -18,12 +20,11 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session
 
 from daemon.errors import ConfigError, NewerDatabaseError
+from daemon.store import postgres
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 BUSY_TIMEOUT_S = 30.0
 _WRITER = {"writer": True}
-_WRITERS_LOCK = 0x414C4D
-"""Key of PostgreSQL's advisory lock for the one writer at a time."""
 
 T = TypeVar("T")
 
@@ -33,16 +34,24 @@ class Database:
 
     def __init__(self, url: str) -> None:
         """Connects lazily. Raises ConfigError for a URL that is none."""
-        parsed = _parse(url)
+        parsed = postgres.with_driver(_parse(url))
         self.url = url
-        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        backend = parsed.get_backend_name()
+        self.is_sqlite = backend == "sqlite"
+        if not self.is_sqlite and backend != postgres.BACKEND:
+            raise ConfigError(
+                f"database.url cannot be used: it names {backend}, and Almanac keeps its data in "
+                "SQLite or PostgreSQL"
+            )
         if self.is_sqlite and parsed.database:
             _make_folder(Path(parsed.database).parent)
-        arguments = {"timeout": BUSY_TIMEOUT_S} if self.is_sqlite else {}
+        options: dict[str, Any] = (
+            {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
+            if self.is_sqlite
+            else postgres.engine_options(BUSY_TIMEOUT_S)
+        )
         try:
-            self._engine: Engine = create_engine(
-                url, connect_args=arguments, pool_pre_ping=not self.is_sqlite
-            )
+            self._engine: Engine = create_engine(parsed, **options)
         except ArgumentError as error:  # an unknown dialect, or options that it does not take
             raise ConfigError(f"database.url cannot be used: {error}") from None
         except ImportError as error:
@@ -53,21 +62,30 @@ class Database:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
         else:
-            event.listen(self._engine, "begin", _begin_server)
+            event.listen(self._engine, "begin", postgres.begin)
         self._writers: Engine = self._engine.execution_options(**_WRITER)
 
     @classmethod
-    def open(cls, url: str) -> Database:
-        """Connect and migrate to the newest schema. Raises NewerDatabaseError, ConfigError."""
+    def open(
+        cls, url: str, *, before_upgrade: Callable[[Database], None] | None = None
+    ) -> Database:
+        """Connect and migrate to the newest schema. Raises NewerDatabaseError, ConfigError.
+
+        `before_upgrade` is called with the database as it is when an older schema is about to be
+        upgraded: the place of a backup. When it raises, nothing is upgraded.
+        """
         database = cls(url)
         try:
+            if before_upgrade is not None and database.is_older():
+                before_upgrade(database)
             database.migrate()
         except DatabaseError as error:
             database.close()
             if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
                 raise  # a migration that is wrong, not a database that is none
+            why = " ".join(str(error.orig).split())
             raise ConfigError(
-                f"the database {database.shown_url} cannot be opened: {error.orig}; mend or move "
+                f"the database {database.shown_url} cannot be opened: {why}; mend or move "
                 "it, or name another with home or database.url"
             ) from None
         except BaseException:
@@ -107,6 +125,37 @@ class Database:
     def _in(scope: Callable[[], Any], work: Callable[[Session], T]) -> T:
         with scope() as session:
             return work(session)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A bare reading connection: one consistent state over all its statements."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def ping(self) -> None:
+        """Raises when the database does not answer."""
+        with self.snapshot() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    def schema(self) -> str | None:
+        """The revision that the database is at; None for an empty one."""
+        with self.snapshot() as connection:
+            return self.schema_of(connection)
+
+    def is_older(self) -> bool:
+        """Whether it holds a schema that an upgrade would change."""
+        here = self.schema()
+        known = {path.name.partition("_")[0] for path in MIGRATIONS.glob("versions/[0-9]*.py")}
+        return here in known and here != _newest_schema()
+
+    @staticmethod
+    def schema_of(connection: Connection) -> str | None:
+        return _schema_of(connection)
+
+    @staticmethod
+    def head() -> str:
+        """The newest revision that this Almanac knows."""
+        return _newest_schema()
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -178,12 +227,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
     cursor.close()
-
-
-def _begin_server(connection: Connection) -> None:
-    """Writers of one database take turns here too: the audit trail is one chain."""
-    if connection.get_execution_options().get("writer", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS_LOCK})")
 
 
 def _begin_sqlite(connection: Connection) -> None:

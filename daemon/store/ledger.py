@@ -43,6 +43,8 @@ _LONGEST_RETRY_S = 3600.0
 _DUE_SHARE = 4
 """One look in so many is kept for items whose time has come, however many others are marked."""
 _LAGGING_LOOKS = 6
+PARK_AFTER = 30
+"""Failed looks (a day of them) before an item is a dead letter."""
 """Good answers older than the mark before the mark is dropped: the sweep finds what is real."""
 
 T = TypeVar("T")
@@ -104,11 +106,16 @@ class SqlWatchLedger:
         def work(session: Session) -> list[str]:
             marked = session.exec(
                 select(DirtyRow.item)
-                .where(or_(col(DirtyRow.not_before).is_(None), col(DirtyRow.not_before) <= now))
+                .where(
+                    or_(col(DirtyRow.not_before).is_(None), col(DirtyRow.not_before) <= now),
+                    col(DirtyRow.parked).is_(False),
+                )
                 .order_by(col(DirtyRow.marked_at), col(DirtyRow.item))
                 .limit(limit)
             ).all()
-            waiting = select(DirtyRow.item).where(col(DirtyRow.not_before) > now)
+            waiting = select(DirtyRow.item).where(
+                or_(col(DirtyRow.not_before) > now, col(DirtyRow.parked).is_(True))
+            )
             due = session.exec(
                 select(CandidateRow.item)
                 .where(
@@ -232,13 +239,15 @@ def _mark(session: Session, marks: Sequence[DirtyMark], now: dt.datetime) -> int
             newly += 1
         elif mark.revision > row.revision:
             row.revision, row.reason, row.not_before = mark.revision, mark.reason, None
+            if row.parked:  # what is new may be well
+                row.parked, row.attempts = False, 0
             session.add(row)
     return newly
 
 
 def _record(session: Session, outcome: ItemOutcome, now: dt.datetime) -> None:
     if outcome.status == "unknown":
-        _postpone(session, outcome.item, now)
+        _postpone(session, outcome.item, now, outcome.reason)
         return
     item = session.get(WatchItemRow, outcome.item)
     if item is None:
@@ -266,14 +275,15 @@ def _record(session: Session, outcome: ItemOutcome, now: dt.datetime) -> None:
     _clean(session, outcome.item, now)
 
 
-def _postpone(session: Session, item: str, now: dt.datetime) -> None:
-    """Look again later: soon first, then less and less often."""
+def _postpone(session: Session, item: str, now: dt.datetime, why: str) -> None:
+    """Look again later: soon first, then less and less often, then not before somebody asks."""
     row = session.get(DirtyRow, item) or DirtyRow(
         item=item, revision=0, reason="due", marked_at=now
     )
     wait_s = min(_FIRST_RETRY_S * 2 ** min(row.attempts, 20), _LONGEST_RETRY_S)
     row.attempts += 1
     row.not_before = now + dt.timedelta(seconds=wait_s)
+    row.why, row.parked = why, row.attempts >= PARK_AFTER
     session.add(row)
 
 
@@ -286,7 +296,9 @@ def _clean(session: Session, item: str, now: dt.datetime) -> None:
     if caught_up or row.attempts >= _LAGGING_LOOKS:
         session.delete(row)
     else:
-        _postpone(session, item, now)  # the answer was older than the mark: a lagging replica
+        _postpone(
+            session, item, now, "the answer was older than the mark"
+        )  # the answer was older than the mark: a lagging replica
 
 
 def _leave(session: Session, item: WatchItemRow, outcome: ItemOutcome, now: dt.datetime) -> None:

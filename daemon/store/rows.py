@@ -89,6 +89,10 @@ class DirtyRow(Row, table=True):
     marked_at: dt.datetime = _time(index=True)
     attempts: int = 0
     not_before: dt.datetime | None = _time(nullable=True)
+    why: str = ""
+    """What the last failed look said."""
+    parked: bool = False
+    """Given up after too many failed looks: a dead letter, until a person or a newer edit."""
 
 
 class CursorRow(Row, table=True):
@@ -432,3 +436,57 @@ class LeaseRow(Row, table=True):
     token: int
     owner: str
     expires_at: dt.datetime = _time()
+    held: bool = True
+    """False once it was given back: a lease that ran out while held is a worker that ended."""
+    crashes: int = 0
+    """Workers that ended, one after the other, while they held it."""
+
+
+class ScheduleRow(Row, table=True):
+    """One line of the timetable: which slot was run last, and whether it is paused."""
+
+    name: str = Field(primary_key=True)
+    counted_from: dt.datetime = _time()
+    """Slots up to here were run, missed or skipped for good."""
+    running_slot: dt.datetime | None = _time(nullable=True)
+    """Begun and not ended: run again after a crash."""
+    paused: bool = False
+    paused_by: str = ""
+    paused_reason: str = ""
+    runs: int = 0
+    last_started: dt.datetime | None = _time(nullable=True)
+    last_ended: dt.datetime | None = _time(nullable=True)
+    outcome: str = ""
+
+
+class WorkerRow(Row, table=True):
+    """A process of the service and its last sign of life."""
+
+    name: str = Field(primary_key=True)
+    role: str
+    host: str
+    pid: int
+    leads: bool = False
+    started_at: dt.datetime = _time()
+    seen_at: dt.datetime = _time(index=True)
+    state: dict[str, Any] = _json()
+    """Degraded modes, running jobs, what is served meanwhile."""
+
+
+class NotificationRow(Row, table=True):
+    """A message to people, by one channel: the outbox."""
+
+    __table_args__ = (UniqueConstraint("key", "channel"),)
+    id: int | None = Field(default=None, primary_key=True)
+    key: str
+    """What it is about, once: the same key is never sent twice by one channel."""
+    channel: str
+    kind: str = Field(index=True)
+    subject: str
+    body: dict[str, Any] = _json()
+    created_at: dt.datetime = _time()
+    sent_at: dt.datetime | None = _time(nullable=True, index=True)
+    attempts: int = 0
+    not_before: dt.datetime | None = _time(nullable=True)
+    parked: bool = False
+    why: str = ""

@@ -89,6 +89,8 @@ def upgrade() -> None:
         sa.Column("marked_at", sa.DateTime(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("not_before", sa.DateTime(), nullable=True),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("parked", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("item"),
     )
     with op.batch_alter_table("dirty", schema=None) as batch_op:
@@ -156,8 +158,11 @@ def upgrade() -> None:
         sa.Column("token", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(), nullable=False),
         sa.Column("expires_at", sa.DateTime(), nullable=False),
+        sa.Column("held", sa.Boolean(), nullable=False),
+        sa.Column("crashes", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("resource"),
     )
+    _operations()
     op.create_table(
         "release",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -497,6 +502,56 @@ def _create_account_tables() -> None:
     )
 
 
+def _operations() -> None:
+    """What the service knows about itself."""
+    op.create_table(
+        "schedule",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("counted_from", sa.DateTime(), nullable=False),
+        sa.Column("running_slot", sa.DateTime(), nullable=True),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("paused_by", sa.String(), nullable=False),
+        sa.Column("paused_reason", sa.String(), nullable=False),
+        sa.Column("runs", sa.Integer(), nullable=False),
+        sa.Column("last_started", sa.DateTime(), nullable=True),
+        sa.Column("last_ended", sa.DateTime(), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "worker",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("leads", sa.Boolean(), nullable=False),
+        sa.Column("started_at", sa.DateTime(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(), nullable=False),
+        sa.Column("state", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_index("ix_worker_seen_at", "worker", ["seen_at"], unique=False)
+    op.create_table(
+        "notification",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("channel", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.Column("sent_at", sa.DateTime(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("not_before", sa.DateTime(), nullable=True),
+        sa.Column("parked", sa.Boolean(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("key", "channel"),
+    )
+    op.create_index("ix_notification_kind", "notification", ["kind"], unique=False)
+    op.create_index("ix_notification_sent_at", "notification", ["sent_at"], unique=False)
+
+
 def _append_only(table: str) -> None:
     """The audit trail is never altered, whoever holds the connection."""
     dialect = op.get_bind().dialect.name
@@ -509,9 +564,11 @@ def _append_only(table: str) -> None:
     elif dialect == "postgresql":
         op.execute(
             f"CREATE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{table} is append-only'; END $$"
+            f"$$ BEGIN RAISE EXCEPTION '{table} is append-only' "
+            "USING ERRCODE = 'integrity_constraint_violation'; END $$"
         )
-        op.execute(
-            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
-            f"FOR EACH ROW EXECUTE FUNCTION {table}_refuse()"
-        )
+        for verbs, each in (("UPDATE OR DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
+            op.execute(
+                f"CREATE TRIGGER {table}_append_only_{each.lower()} BEFORE {verbs} ON {table} "
+                f"FOR EACH {each} EXECUTE FUNCTION {table}_refuse()"
+            )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.checkpoints import postgres_checkpoints
 from agents.curate import checkpoint_store
 from agents.drafting.draft import Draft, DraftRequest
 from agents.drafting.template import TemplateDrafter
@@ -19,11 +20,14 @@ from agents.proposals import Proposal
 from agents.questions import Neighbour
 from agents.verifying.verdict import Verdict
 from daemon.bench.curator_wiki import Store, curator, moldova
+from daemon.store import postgres
 from knowledge.codec import to_json
 from knowledge.facts import Entity, FactChange
+from tests.databases import PostgresServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("gather", "put", "draft", "judge", "neighbours")
+ON_POSTGRES = ("draft", "neighbours")
 
 
 class Watched:
@@ -63,9 +67,17 @@ class Watched:
         return []
 
 
+def checkpoints(folder: Path):
+    """The checkpoint store of this folder's run: PostgreSQL where a file names its database."""
+    url = folder / "url"
+    if url.exists():
+        return postgres_checkpoints(postgres.conninfo(url.read_text()))
+    return checkpoint_store(folder / "curate.db")
+
+
 async def propose(folder: Path, die_in: str) -> Proposal:
     ports = Watched(folder / "log", die_in)
-    async with checkpoint_store(folder / "curate.db") as saver:
+    async with checkpoints(folder) as saver:
         made = curator(
             ports.wiki,
             saver,
@@ -88,13 +100,20 @@ def child(folder: Path, die_in: str) -> int:
     return subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode
 
 
-def test_a_kill_in_any_step_loses_and_repeats_nothing_that_was_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("places", "backend"), [(PLACES, "sqlite"), (ON_POSTGRES, "postgresql")], ids=lambda v: str(v)
+)
+def test_a_kill_in_any_step_loses_and_repeats_nothing_that_was_finished(
+    tmp_path: Path, places: tuple[str, ...], backend: str
+) -> None:
     plain = tmp_path / "plain"
     plain.mkdir()
     undisturbed = asyncio.run(propose(plain, ""))
-    for place in PLACES:
+    for place in places:
         folder = tmp_path / place
         folder.mkdir()
+        if backend == "postgresql":
+            (folder / "url").write_text(PostgresServer.shared().empty())
         assert child(folder, place) == -signal.SIGKILL
         assert to_json(asyncio.run(propose(folder, ""))) == to_json(undisturbed)
         calls = (folder / "log").read_text().split()

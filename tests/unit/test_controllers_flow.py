@@ -36,6 +36,7 @@ from tests.daemon_support import (
     candidate,
     change,
     looked,
+    settings_at,
 )
 
 T = TypeVar("T")
@@ -46,8 +47,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 @pytest.fixture
-def services(tmp_path: Path):
-    opened = Services.open(Settings(home=tmp_path))
+def services(tmp_path: Path, database_url: str):
+    opened = Services.open(settings_at(tmp_path, database_url))
     run(opened.ledger.watch(["Q1"]))
     yield opened
     opened.close()
@@ -214,7 +215,7 @@ def test_a_contested_fact_waits_for_the_dust_to_settle(services: Services) -> No
 
 def test_a_release_is_frozen_when_enough_wait(services: Services) -> None:
     run(approved(services, [change(1)]))
-    controller = ReleaseController(services.releases, size=2, at_most=5)
+    controller = ReleaseController(services.releases, services.clock, size=2, at_most=5)
     assert run(controller.reconcile()) == 0
     run(approved(services, [change(2), change(3)]))
     assert run(controller.reconcile()) == 1

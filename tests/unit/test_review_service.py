@@ -7,19 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import Settings
 from daemon.errors import Conflict, NotFound
 from daemon.review.policy import Policy
 from daemon.services import Services
 from daemon.store.rows import ChangeRow, DraftRow
 from daemon.store.states import ChangeState
 from knowledge import codec
-from tests.daemon_support import NOW, StillClock, approved, change, unit_of
+from tests.daemon_support import NOW, StillClock, approved, change, settings_at, unit_of
 
 
 @pytest.fixture
-def services(tmp_path: Path):
-    opened = Services.open(Settings(home=tmp_path))
+def services(tmp_path: Path, database_url: str):
+    opened = Services.open(settings_at(tmp_path, database_url))
     clock = StillClock()
     opened.review._clock = clock
     opened.releases._clock = clock

@@ -10,19 +10,20 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
-from sqlmodel import SQLModel
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlmodel import SQLModel, select
 
 from daemon.errors import ConfigError, NewerDatabaseError
 from daemon.store.engine import Database
 from daemon.store.rows import CursorRow, EventRow
+from tests.databases import PostgresServer, url_for
 
 NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture
-def database(tmp_path: Path):
-    opened = Database.open(f"sqlite:///{tmp_path / 'almanac.db'}")
+def database(database_url: str):
+    opened = Database.open(database_url)
     yield opened
     opened.close()
 
@@ -33,21 +34,35 @@ def test_the_migrations_add_up_to_the_models(database: Database) -> None:
         assert compare_metadata(MigrationContext.configure(connection), SQLModel.metadata) == []
 
 
-def test_sqlite_is_opened_durable(database: Database) -> None:
+def test_sqlite_is_opened_durable(tmp_path: Path) -> None:
+    database = Database.open(url_for("sqlite", tmp_path))
     with database.read() as session:
         assert session.exec(text("PRAGMA journal_mode")).scalar() == "wal"  # type: ignore[call-overload]
         assert session.exec(text("PRAGMA synchronous")).scalar() == 2  # type: ignore[call-overload]
         assert session.exec(text("PRAGMA foreign_keys")).scalar() == 1  # type: ignore[call-overload]
+    database.close()
 
 
-def test_opening_twice_is_harmless(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'almanac.db'}"
-    Database.open(url).close()
-    Database.open(url).close()
+def test_opening_twice_is_harmless(database_url: str) -> None:
+    Database.open(database_url).close()
+    Database.open(database_url).close()
 
 
-def test_a_database_of_a_newer_version_is_refused_in_one_line(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'almanac.db'}"
+def test_two_that_start_at_once_migrate_once() -> None:
+    url = PostgresServer.shared().empty()
+    threads = [threading.Thread(target=lambda: Database.open(url).close()) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    database = Database.open(url)
+    with database.read() as session:
+        assert session.exec(text("SELECT count(*) FROM alembic_version")).scalar() == 1  # type: ignore[call-overload]
+    database.close()
+
+
+def test_a_database_of_a_newer_version_is_refused_in_one_line(database_url: str) -> None:
+    url = database_url
     database = Database.open(url)
     with database.write() as session:
         session.exec(text("UPDATE alembic_version SET version_num = '9999'"))  # type: ignore[call-overload]
@@ -60,6 +75,46 @@ def test_a_database_of_a_newer_version_is_refused_in_one_line(tmp_path: Path) ->
 def test_a_url_that_is_none_is_a_config_error() -> None:
     with pytest.raises(ConfigError, match=r"database\.url"):
         Database("no url")
+    with pytest.raises(ConfigError, match="SQLite or PostgreSQL"):
+        Database("mysql://127.0.0.1/almanac")
+
+
+def test_a_server_that_does_not_answer_is_told_in_one_line_without_the_password() -> None:
+    with pytest.raises(ConfigError, match="cannot be opened") as caught:
+        Database.open("postgresql://me:secret@127.0.0.1:9/almanac")
+    assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_reader_sees_one_state_while_others_write(database: Database) -> None:
+    with database.write() as session:
+        session.add(CursorRow(stream="s", event_id="1", event_time=NOW, committed_at=NOW))
+    with database.read() as session:
+        before = session.exec(select(CursorRow.event_id)).one()
+        with database.write() as other:
+            row = other.get(CursorRow, "s")
+            assert row is not None
+            row.event_id = "2"
+            other.add(row)
+        assert (before, session.exec(select(CursorRow.event_id)).one()) == ("1", "1")
+    with database.read() as session:
+        assert session.exec(select(CursorRow.event_id)).one() == "2"
+
+
+def test_a_restart_of_the_server_costs_no_more_than_the_running_transaction() -> None:
+    server = PostgresServer.shared()
+    database = Database.open(server.fresh())
+    with database.read() as session:
+        session.exec(text("SELECT 1"))  # type: ignore[call-overload]
+    with pytest.raises(OperationalError), database.write() as session:
+        session.add(CursorRow(stream="s", event_id="1", event_time=NOW, committed_at=NOW))
+        session.flush()
+        server.cut_connections()
+    with database.write() as session:
+        session.add(CursorRow(stream="s", event_id="2", event_time=NOW, committed_at=NOW))
+    with database.read() as session:
+        row = session.get(CursorRow, "s")
+        assert row is not None and row.event_id == "2"
+    database.close()
 
 
 def test_times_come_back_aware_and_naive_ones_are_refused(database: Database) -> None:

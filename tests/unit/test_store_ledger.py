@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -41,8 +40,8 @@ def clock() -> StillClock:
 
 
 @pytest.fixture
-def database(tmp_path: Path):
-    opened = Database.open(f"sqlite:///{tmp_path / 'almanac.db'}")
+def database(database_url: str):
+    opened = Database.open(database_url)
     yield opened
     opened.close()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -63,8 +61,8 @@ def test_production_is_reached_only_through_review_and_gate() -> None:
     assert into == [ReleaseState.PASSED, ReleaseState.INCONCLUSIVE]
 
 
-def test_a_failed_transaction_leaves_neither_state_nor_event(tmp_path: Path) -> None:
-    database = Database.open(f"sqlite:///{tmp_path / 'a.db'}")
+def test_a_failed_transaction_leaves_neither_state_nor_event(database_url: str) -> None:
+    database = Database.open(database_url)
     with database.write() as session:
         session.add(change_row(ChangeState.SETTLED))
     with pytest.raises(RuntimeError), database.write() as session:

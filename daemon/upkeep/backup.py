@@ -1,0 +1,239 @@
+"""Backups: one consistent copy of rows and adapters, proved before it is called one, and restored.
+
+Owns the folder's form: `rows/` (a snapshot of every table), `blobs/` (hard links where the disk
+allows), `manifest.json` with the hash of each file. A folder without `.part` is whole. Restoring
+goes into an empty database and proves what came out; `verify` does that in a scratch database.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from daemon.errors import BlobError, Conflict, NotFound
+from daemon.registry.adapters import hash_file
+from daemon.registry.blobs import Blobs
+from daemon.registry.service import Registry
+from daemon.store import dump
+from daemon.store.engine import Database
+
+MANIFEST, ROWS, BLOBS = "manifest.json", "rows", "blobs"
+_PREFIX, _PART = "almanac-", ".part"
+_FORMAT = 1
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """One whole backup."""
+
+    folder: Path
+    at: dt.datetime
+    schema: str
+    rows: int
+    adapters: int
+
+
+class Backups:
+    """The backups of one home. Blocking calls."""
+
+    def __init__(self, database: Database, blobs: Path, folder: Path, *, keep: int) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._folder = folder
+        self._keep = keep
+
+    def create(self, *, into: Path | None = None, label: str = "") -> Backup:
+        """A new backup below the folder (or `into`); older ones than `keep` go.
+
+        Rows first, adapters after: an adapter is stored before its row, so each row has its files.
+        """
+        root = into or self._folder
+        root.mkdir(parents=True, exist_ok=True)
+        now = dt.datetime.now(dt.UTC)
+        name = f"{_PREFIX}{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z{label}"
+        part = root / f"{name}{_PART}"
+        try:
+            (part / ROWS).mkdir(parents=True)
+            with self._database.snapshot() as connection:
+                schema = self._database.schema_of(connection)
+                counts = dump.dump(connection, part / ROWS)
+            adapters = _copy_blobs(self._blobs, part / BLOBS)
+            manifest = {
+                "format": _FORMAT,
+                "at": now.isoformat(timespec="seconds"),
+                "schema": schema,
+                "rows": counts,
+                "adapters": adapters,
+                "files": _hashes(part),
+            }
+            _write(part / MANIFEST, json.dumps(manifest, indent=1))
+            for path in [*part.rglob("*"), part]:
+                _flush(path)
+            os.replace(part, root / name)
+            _flush(root)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+        if not label:
+            self._forget_old()
+        log.info("backup.made", folder=str(root / name), rows=sum(counts.values()))
+        return read(root / name)
+
+    def list(self) -> list[Backup]:
+        """Whole backups, oldest first."""
+        found = [p for p in self._folder.glob(f"{_PREFIX}*") if (p / MANIFEST).is_file()]
+        return [read(path) for path in sorted(found) if not path.name.endswith(_PART)]
+
+    def newest_age_s(self) -> float | None:
+        """Seconds since the newest backup was made; None when there is none."""
+        times = [p.stat().st_mtime for p in self._folder.glob(f"{_PREFIX}*/{MANIFEST}")]
+        return time.time() - max(times) if times else None
+
+    def _forget_old(self) -> None:
+        regular = [b for b in self.list() if b.folder.name.endswith("Z")]
+        for backup in regular[: -self._keep]:
+            remove(backup.folder)
+        for part in self._folder.glob(f"{_PREFIX}*{_PART}"):
+            if time.time() - part.stat().st_mtime > 3600:
+                remove(part)  # of a process that was killed
+
+
+def read(folder: Path) -> Backup:
+    """What a backup says of itself. Raises NotFound, BlobError."""
+    try:
+        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        return Backup(
+            folder=folder,
+            at=dt.datetime.fromisoformat(data["at"]),
+            schema=data["schema"],
+            rows=sum(data["rows"].values()),
+            adapters=int(data["adapters"]),
+        )
+    except FileNotFoundError:
+        raise NotFound(
+            f"{folder} is no backup: it has no {MANIFEST}; `almanac backup` makes one"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise BlobError(f"{folder / MANIFEST} cannot be read: {error}") from None
+
+
+def verify(folder: Path) -> Backup:
+    """Prove a backup: every file is what the manifest says, and it restores into a scratch
+    database and registry that are whole. Raises BlobError."""
+    with tempfile.TemporaryDirectory(prefix="almanac-verify-") as scratch:
+        database = Database.open(f"sqlite:///{scratch}/almanac.db")
+        try:
+            return restore(folder, database, Path(scratch) / "blobs")
+        finally:
+            database.close()
+            _make_writable(Path(scratch))
+
+
+def restore(folder: Path, database: Database, blobs: Path) -> Backup:
+    """Fill an empty database and blob store. Raises Conflict when they are not empty, BlobError for
+    a backup that is not whole or of another schema."""
+    backup = read(folder)
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    _check_files(folder, manifest["files"])
+    schema = database.schema()
+    if schema != backup.schema:
+        raise BlobError(
+            f"the backup is of schema {backup.schema}, this Almanac's is {schema}; restore with "
+            "the version that wrote it, then upgrade"
+        )
+    if any(blobs.glob("sha256/??/*")):
+        raise Conflict(f"{blobs} holds adapters already; restore into an empty home")
+    _copy_blobs(folder / BLOBS, blobs)
+    with database.connection() as connection:
+        if any(n for t, n in dump.counts_of(connection).items() if t != dump.VERSION_TABLE):
+            raise Conflict("the database is not empty; restore into an empty one")
+        counts = dump.load(connection, folder / ROWS)
+    wanted = {t: n for t, n in manifest["rows"].items() if t != dump.VERSION_TABLE}
+    if counts != wanted:
+        raise BlobError(f"other rows came out than went in: {counts} for {wanted}")
+    _check_registry(database, blobs)
+    return backup
+
+
+def _check_registry(database: Database, blobs: Path) -> None:
+    from daemon.clock import SystemClock
+
+    registry = Registry(database, Blobs(blobs), SystemClock())
+    for version in registry.versions():
+        if version.digest:
+            registry.verify(version.digest)
+    broken = registry.broken_at()
+    if broken is not None:
+        raise BlobError(f"the history in the backup is not whole: generation {broken}")
+
+
+def _check_files(folder: Path, files: dict[str, str]) -> None:
+    found = _hashes(folder)
+    found.pop(MANIFEST, None)
+    for name, digest in files.items():
+        if found.get(name) != digest:
+            what = "is missing" if name not in found else "was altered"
+            raise BlobError(f"{folder / name} {what}; take another backup")
+
+
+def _copy_blobs(source: Path, target: Path) -> int:
+    """Hard links where both are on one file system, copies elsewhere; the number of adapters."""
+    number = 0
+    (target / "sha256").mkdir(parents=True, exist_ok=True)
+    for blob in sorted(source.glob("sha256/??/*")):
+        to = target / "sha256" / blob.parent.name / blob.name
+        if to.exists():
+            continue
+        shutil.copytree(blob, to, copy_function=_link)
+        number += 1
+    return number
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hash_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove(folder: Path) -> None:
+    _make_writable(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_writable(folder: Path) -> None:
+    """Folders only: files may be hard links of the registry's own, which stay read-only."""
+    for path in [folder, *folder.rglob("*")]:
+        if path.is_dir():
+            path.chmod(0o755)
