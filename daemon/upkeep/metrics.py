@@ -32,9 +32,6 @@ _ON_THE_WAY = (
 )
 
 
-_VERDICTS: tuple[str, ...] = ("pass", "fail", "inconclusive")
-
-
 class ServiceCollector(Collector):
     """One scrape is one snapshot. While the database is away, what needs none is still told."""
 
@@ -126,7 +123,7 @@ def _releases(session: Session) -> Iterator[Metric]:
     ).all():
         counts[state] = float(count)
     yield _labelled("almanac_releases", "Releases by state", "state", counts)
-    verdicts = dict.fromkeys(("pass", "fail", "inconclusive"), 0.0)
+    verdicts: dict[str, float] = {"pass": 0.0, "fail": 0.0, "inconclusive": 0.0}
     for verdict, count in session.exec(
         select(EvaluationRow.verdict, func.count()).group_by(col(EvaluationRow.verdict))
     ).all():
