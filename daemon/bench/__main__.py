@@ -33,6 +33,7 @@ BENCHES = (
     "review",
     "step",
     "watch",
+    "service",
 )
 
 HOLDS, FAILS, NOT_COUNTED = 0, 1, 3
