@@ -83,7 +83,7 @@ def _set_rows(outputs: Sequence[LabelledOutput]) -> list[Row]:
             "labelled without sight of the judge's code",
             blind,
             OUTPUTS,
-            f"the other {n - blind} by a hand that had read it, before the judge read them",
+            f"the other {n - blind} by the hand that mended the judge, before it judged them",
         ),
         count("of them self-refuting", sum(o.labels.self_refuting for o in outputs), REFUTING),
         count("said by real adapters", real, n // 2, f"{n - real} in the style of a 7B model"),
