@@ -133,7 +133,7 @@ def _disk(settings: Settings) -> str:
 
 def _adapters(services: Services) -> str:
     registry = services.registry
-    digests = [v.digest for v in registry.versions() if v.digest]
+    digests = [v.digest for v in registry.versions() if v.digest and v.purged_at is None]
     for digest in digests:
         registry.verify(digest)
     return f"{len(digests)} are what their digests say"

@@ -36,7 +36,7 @@ def audit(services: Services) -> Audit:
     """Hash every adapter again and walk the history's chain. Blocking, and slow by design."""
     registry = services.registry
     wrong: list[str] = []
-    digests = [version.digest for version in registry.versions() if version.digest]
+    digests = [v.digest for v in registry.versions() if v.digest and v.purged_at is None]
     for digest in digests:
         try:
             registry.verify(digest)

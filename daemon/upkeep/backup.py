@@ -1,8 +1,9 @@
 """Backups: one consistent copy of rows and adapters, proved before it is called one, and restored.
 
 Owns the folder's form: `rows/` (a snapshot of every table), `blobs/` (hard links where the disk
-allows), `manifest.json` with the hash of each file. A folder without `.part` is whole. Restoring
-goes into an empty database and proves what came out; `verify` does that in a scratch database.
+allows), `keys/` (without which nobody could tell whose adapters these are; a backup is as secret as
+they), `manifest.json` with the hash of each file. A folder without `.part` is whole. Restoring goes
+into an empty database and proves what came out; `verify` does that in a scratch database.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ import structlog
 from daemon.errors import BlobError, Conflict, NotFound
 from daemon.registry.adapters import hash_file
 from daemon.registry.blobs import Blobs
+from daemon.registry.keys import OWN, PRIVATE, Keys
 from daemon.registry.service import Registry
 from daemon.store import dump
 from daemon.store.engine import Database
 
-MANIFEST, ROWS, BLOBS = "manifest.json", "rows", "blobs"
+MANIFEST, ROWS, BLOBS, KEYS = "manifest.json", "rows", "blobs", "keys"
 _PREFIX, _PART = "almanac-", ".part"
 _FORMAT = 1
 
@@ -69,6 +71,7 @@ class Backups:
                 schema = self._database.schema_of(connection)
                 counts = dump.dump(connection, part / ROWS)
             adapters = _copy_blobs(self._blobs, part / BLOBS)
+            _copy_keys(self._blobs.parent / KEYS, part / KEYS)
             manifest = {
                 "format": _FORMAT,
                 "at": now.isoformat(timespec="seconds"),
@@ -155,6 +158,7 @@ def restore(folder: Path, database: Database, blobs: Path) -> Backup:
     if any(blobs.glob("sha256/??/*")):
         raise Conflict(f"{blobs} holds adapters already; restore into an empty home")
     _copy_blobs(folder / BLOBS, blobs)
+    _copy_keys(folder / KEYS, blobs.parent / KEYS)
     with database.connection() as connection:
         if any(n for t, n in dump.counts_of(connection).items() if t != dump.VERSION_TABLE):
             raise Conflict("the database is not empty; restore into an empty one")
@@ -171,7 +175,7 @@ def _check_registry(database: Database, blobs: Path) -> None:
 
     registry = Registry(database, Blobs(blobs), SystemClock())
     for version in registry.versions():
-        if version.digest:
+        if version.digest and version.purged_at is None:
             registry.verify(version.digest)
     broken = registry.broken_at()
     if broken is not None:
@@ -198,6 +202,18 @@ def _copy_blobs(source: Path, target: Path) -> int:
         shutil.copytree(blob, to, copy_function=_link)
         number += 1
     return number
+
+
+def _copy_keys(source: Path, target: Path) -> None:
+    """What is not there yet; where another own key is, the copied one is trusted beside it."""
+    if not source.is_dir():
+        return
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if (target / PRIVATE).exists() and (source / OWN).exists():
+        Keys(target).trust("restored", (source / OWN).read_text(encoding="ascii"))
+    for path in sorted(source.iterdir()):
+        if path.is_file() and not (target / path.name).exists():
+            shutil.copy2(path, target / path.name)
 
 
 def _link(source: str, target: str) -> None:
