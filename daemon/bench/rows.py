@@ -43,10 +43,10 @@ class Row:
         if self.value is None:
             return False
         if self.op is Op.AT_MOST:
-            return self.value <= self.bar
+            return bool(self.value <= self.bar)  # `bool`, because numpy's own is no JSON
         if self.op is Op.AT_LEAST:
-            return self.value >= self.bar
-        return self.value == self.bar
+            return bool(self.value >= self.bar)
+        return bool(self.value == self.bar)
 
     def data(self) -> dict[str, object]:
         """The row as the file holds it."""

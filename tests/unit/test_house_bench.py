@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from daemon.bench import page
@@ -57,3 +58,9 @@ def test_the_file_is_a_list_of_rows_and_the_page_comes_from_it(tmp_path: Path) -
 def test_a_quick_run_is_called_one(tmp_path: Path) -> None:
     write([row(1.5, Op.AT_MOST)], replace(RUN, quick=True), tmp_path)
     assert "does not count" in page.render(tmp_path)
+
+
+def test_a_figure_of_numpy_is_written_like_any_other(tmp_path: Path) -> None:
+    row = Row(what="share", value=np.float64(0.5), unit="", bar=1, op=Op.AT_MOST)
+    path = write([row], RUN, tmp_path)
+    assert json.loads(path.read_text(encoding="utf-8"))[0]["holds"] is True
