@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import os
-import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
@@ -28,6 +26,7 @@ from daemon.gateway_child import GatewayChild
 from daemon.intake import Intake
 from daemon.listening import listen
 from daemon.operating import Role
+from daemon.stopping import catch_signals
 from daemon.stream_life import StreamLife
 from daemon.timed_work import TimedWork
 from daemon.upkeep import sdnotify
@@ -109,7 +108,7 @@ class ServiceLoop:
         listening = listen(self._settings.web.host, self._settings.web.port, "web.port")
         if self._gateway is not None:
             _require_free(self._settings.gateway.host, self._settings.gateway.port)
-        self._catch_signals()
+        catch_signals(self._stop)
         pages = self._signs.application(web=self._role is Role.ALL, sources=self._almanac.sources)
         web = _Web(_uvicorn(pages))
         tasks = [asyncio.create_task(web.serve(sockets=[listening]))]
@@ -325,18 +324,6 @@ class ServiceLoop:
             task.cancel()
         if late:
             await asyncio.wait(late, timeout=2.0)
-
-    def _catch_signals(self) -> None:
-        """The first signal drains, the second ends at once; both leave a state to go on from."""
-        loop = asyncio.get_running_loop()
-
-        def caught() -> None:
-            if self._stop.is_set():
-                os._exit(130)
-            self._stop.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, caught)
 
 
 def _uvicorn(app: object) -> uvicorn.Config:

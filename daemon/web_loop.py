@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import socket
 from collections.abc import Iterator
 
@@ -21,6 +19,7 @@ from daemon.config import Settings, SettingSource
 from daemon.listening import listen
 from daemon.operating import Role
 from daemon.services import Services
+from daemon.stopping import catch_signals
 from daemon.upkeep import sdnotify
 from daemon.upkeep.degraded import Degraded, Mode
 from daemon.upkeep.signs import WebSigns
@@ -72,7 +71,7 @@ class WebLoop:
                     timeout_graceful_shutdown=3,
                 )
             )
-            self._catch_signals()
+            catch_signals(self._stop)
             tasks = [asyncio.create_task(server.serve(sockets=[listening]))]
             tasks += health.serve_apart(settings.health, signs, _Web)
             host, port = listening.getsockname()[:2]
@@ -106,14 +105,3 @@ class WebLoop:
         sdnotify.notify(WATCHDOG="1")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), pause_s)
-
-    def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-
-        def caught() -> None:
-            if self._stop.is_set():
-                os._exit(130)
-            self._stop.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, caught)
