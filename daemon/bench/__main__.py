@@ -14,7 +14,7 @@ from importlib import import_module
 from rich.console import Console
 from rich.table import Table
 
-from daemon.bench import page
+from daemon.bench import page, parts
 from daemon.bench.rows import Row, counts, this_run, write
 
 # Each is a module of `daemon.bench` with `measure(quick) -> rows`, imported when it is run: some
@@ -55,7 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(bench: str) -> int:
     run = this_run(bench, quick=os.environ.get("QUICK", "") not in ("", "0"))
-    rows: list[Row] = import_module(f"daemon.bench.{bench}").measure(run.quick)
+    module = import_module(f"daemon.bench.{bench}")
+    if hasattr(module, "measure_parts"):
+        rows = parts.together(module.measure_parts(run.quick), tuple(module.PARTS), run)
+    else:
+        rows = module.measure(run.quick)
     path = write(rows, run)
     out = Console(width=None if sys.stdout.isatty() else 140)
     out.print(_table(bench, rows))

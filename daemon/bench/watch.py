@@ -2,7 +2,7 @@
 
 Owns the list of parts of `make bench-watch`; each part is a module `watch_*` beside this one.
 Recorded data is read from the checkout's sibling `shared/data/wikidata`, or from `DATA`. `PART`
-runs one part alone.
+runs one part alone, whose rows stand beside the kept ones of the others (`parts`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,15 @@ PARTS: dict[str, Callable[[bool], list[Row]]] = {
 }
 
 
-def measure(quick: bool) -> list[Row]:
-    """All parts in turn, or the one that `PART` names."""
+def measure_parts(quick: bool) -> dict[str, list[Row]]:
+    """Rows by part: all parts in turn, or the one that `PART` names."""
     wanted = os.environ.get("PART")
-    chosen = [PARTS[wanted]] if wanted else list(PARTS.values())
-    return [row for part in chosen for row in part(quick)]
+    if wanted and wanted not in PARTS:
+        raise SystemExit(f"PART={wanted} is none of {', '.join(PARTS)}")
+    chosen = [wanted] if wanted else list(PARTS)
+    return {name: PARTS[name](quick) for name in chosen}
+
+
+def measure(quick: bool) -> list[Row]:
+    """The rows of what was measured now."""
+    return [row for rows in measure_parts(quick).values() for row in rows]

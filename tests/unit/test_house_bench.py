@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from daemon.bench import page
+from daemon.bench import page, parts
 from daemon.bench.rows import Op, Row, Run, counts, write
 
 RUN = Run(bench="b", quick=False, machine="m, 2 cores", date="2026-11-23", commit="abc")
@@ -64,3 +64,23 @@ def test_a_figure_of_numpy_is_written_like_any_other(tmp_path: Path) -> None:
     row = Row(what="share", value=np.float64(0.5), unit="", bar=1, op=Op.AT_MOST)
     path = write([row], RUN, tmp_path)
     assert json.loads(path.read_text(encoding="utf-8"))[0]["holds"] is True
+
+
+def test_parts_of_several_runs_are_put_together_and_say_when_they_were_measured(
+    tmp_path: Path,
+) -> None:
+    first, later = RUN, replace(RUN, commit="def", date="2026-11-24")
+    good, bad = row(1.0, Op.AT_MOST), row(3.0, Op.AT_MOST)
+    rows = parts.together({"one": [good, bad]}, ["one", "two"], first, tmp_path)
+    assert [(r.value, r.holds) for r in rows] == [(1.0, True), (3.0, False), (None, False)]
+    assert "two" in rows[2].what and "PART=two" in rows[2].detail
+    rows = parts.together({"two": [good]}, ["one", "two"], later, tmp_path)
+    assert [r.value for r in rows] == [1.0, 3.0, 1.0]
+    assert "commit abc" in rows[0].detail and "commit" not in rows[2].detail
+    assert counts(parts.together({"one": [good]}, ["one", "two"], later, tmp_path), later)
+
+
+def test_a_quick_part_never_stands_among_full_ones(tmp_path: Path) -> None:
+    quick = replace(RUN, quick=True)
+    parts.together({"one": [row(1.0, Op.AT_MOST)]}, ["one"], quick, tmp_path)
+    assert [r.value for r in parts.together({}, ["one"], RUN, tmp_path)] == [None]
