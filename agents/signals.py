@@ -48,6 +48,19 @@ async def with_signals(
     return replace(judgement, slots=tuple(slots))
 
 
+def relabelled(judgement: ItemJudgement) -> ItemJudgement:
+    """The edits of changes that were seen as something else since they were classified are what
+    their change is now, and no longer wait for it to settle."""
+    held = {r.change.key: r.change for s in judgement.slots for r in s.results if not r.goes_on}
+    edits = tuple(
+        replace(n, kind=str(held[n.key].kind), reason=held[n.key].reason, key=None)
+        if n.key in held
+        else n
+        for n in judgement.edits
+    )
+    return replace(judgement, edits=edits)
+
+
 async def _profiles(accounts: Accounts, names: set[str]) -> Mapping[str, Profile]:
     try:
         return await accounts.users(sorted(names)) if names else {}

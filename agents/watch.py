@@ -17,9 +17,10 @@ from langgraph.graph import END as GRAPH_END
 from langgraph.graph import START as GRAPH_START
 from langgraph.graph import StateGraph
 
+from agents.demands import Demands, with_demands
 from agents.errors import Permanent, Retryable
 from agents.ledger import Base, Candidate, EditVerdict, ItemOutcome, WatchLedger
-from agents.signals import Risks, with_signals
+from agents.signals import Risks, relabelled, with_signals
 from agents.wikidata.api import Fetched, RecentChange
 from agents.wikidata.classify import (
     ItemHistory,
@@ -101,6 +102,7 @@ class Watcher:
         self._ledger = ledger
         self._clock = clock
         self._settings = settings or WatchSettings()
+        self._demands = Demands(api, clock)
         self._graph = self._build()
 
     async def reconcile(self, limit: int | None = None) -> int:
@@ -252,7 +254,11 @@ class Watcher:
                 cutoff=look.memory.legacy or self._settings.cutoff,
             )
             judgement = await self._without_bulk(look.history, judgement)
-            look.judgement = await with_signals(look.history, judgement, self._api, self._risks)
+            judgement = await with_demands(
+                look.history, judgement, self._demands, state["facts"], self._learn, now.date()
+            )
+            judgement = await with_signals(look.history, judgement, self._api, self._risks)
+            look.judgement = relabelled(judgement)
         return {"looks": state["looks"]}
 
     async def _gate(self, state: _Batch) -> dict[str, Any]:
@@ -358,7 +364,7 @@ class Watcher:
                     result = replace(result, change=change)
                 results.append(result)
             slots.append(replace(slot, results=tuple(results)))
-        return replace(judgement, slots=tuple(slots), edits=_relabel(judgement, slots))
+        return replace(judgement, slots=tuple(slots))
 
     async def _smallest_run(self, edits: Sequence[Revision]) -> int:
         """Items that the least widespread of these edits' runs went over, within an hour."""
@@ -425,19 +431,3 @@ def _values_in_question(history: ItemHistory, properties: Iterable[str]) -> set[
             snaks = (statement.mainsnak, *statement.qualifiers)
             found |= {s.value for s in snaks if is_item_value(s)}
     return found
-
-
-def _relabel(judgement: ItemJudgement, slots: Sequence[Any]) -> tuple[Any, ...]:
-    """Edit notes of changes that turned out to be bulk runs."""
-    bulk = {
-        r.change.key: r.change
-        for s in slots
-        for r in s.results
-        if r.change.kind is ChangeKind.BULK_RUN
-    }
-    return tuple(
-        replace(n, kind=str(ChangeKind.BULK_RUN), reason=bulk[n.key].reason, key=None)
-        if n.key in bulk
-        else n
-        for n in judgement.edits
-    )

@@ -68,6 +68,23 @@ def claim(
     }
 
 
+def constraint(
+    id: str, kind: str, *, rank: str = "normal", **qualifiers: tuple[str, ...]
+) -> dict[str, Any]:
+    """One statement of a property about its values (P2302)."""
+    made = claim(id, "P2302", kind, rank=rank)
+    made["qualifiers"] = {p: [_entity_snak(p, v) for v in vs] for p, vs in qualifiers.items()}
+    return made
+
+
+def _entity_snak(property_id: str, value: str) -> dict[str, Any]:
+    if value.startswith("Q"):
+        return item_snak(property_id, value)
+    made = item_snak(property_id, f"Q{value[1:]}")
+    made["datavalue"]["value"] |= {"entity-type": "property", "id": value}
+    return made
+
+
 class FakeWiki:
     """Pages with histories. Each `put` is a revision; times only go forward."""
 

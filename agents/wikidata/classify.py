@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from agents.wikidata.constraints import Finding
 from agents.wikidata.decide import Case, Decision, decide, next_start
 from agents.wikidata.diff import Touched, diff_entities, state_key
 from agents.wikidata.edits import EditClass, classify_touch, completes, contributes, plain_edit
@@ -68,6 +69,8 @@ class NetResult:
     """No editor with an account took part."""
     caught_up: bool = False
     """Found by catching up: it counts as seen since it began to stand, not since this look."""
+    findings: tuple[Finding, ...] = ()
+    """What the property's constraints say of it."""
 
     @property
     def goes_on(self) -> bool:
@@ -151,7 +154,9 @@ def classify_explain(history: ItemHistory, judgement: ItemJudgement, today: dt.d
             history.head.claims.get(slot.property, ()), today, dated=rule.tier is Tier.N
         )
         lines.append(f"  {slot.property} {rule.label}: {_values(before)} -> {_values(after)}")
-        lines += [f"    {r.change.kind}: {r.change.reason}" for r in slot.results]
+        for result in slot.results:
+            lines.append(f"    {result.change.kind}: {result.change.reason}")
+            lines += [f"      {f.kind}: {f.check}, {f.reason}" for f in result.findings]
         if not slot.results:
             lines.append("    no net change")
     return lines

@@ -13,6 +13,7 @@ from typing import Any
 
 from agents.ledger import Candidate, CandidateState, Dismissal, EditVerdict
 from agents.wikidata.classify import Emitted, ItemHistory, ItemJudgement, NetResult, SlotResult
+from agents.wikidata.constraints import Check, verdict
 from agents.wikidata.entity import EntityDoc
 from knowledge.facts import ChangeKind
 from knowledge.properties import CATALOGUE, WATCHED
@@ -38,7 +39,7 @@ class WatchSettings:
     stability_h: float | None = None
     """Instead of each property's own window (72 h, or 7 days); None keeps those."""
     corroborated_h: float = 24.0
-    """Window of a change that an inverse statement of another item confirms."""
+    """Window of a change that others confirm and that meets its property's constraints."""
     debounce_min: float = 10.0
     """An item edited so recently is left for the next look."""
     batch: int = 50
@@ -76,7 +77,8 @@ def window_h(result: NetResult, settings: WatchSettings) -> float:
         return hours * settings.vacancy_factor
     if result.unconfirmed:
         return hours * settings.unconfirmed_factor
-    return min(hours, settings.corroborated_h) if result.change.corroborations else hours
+    sure = result.change.corroborations and verdict(result.findings) is Check.PASS
+    return min(hours, settings.corroborated_h) if sure else hours
 
 
 def gate(
@@ -112,6 +114,7 @@ def _step(
         "since": result.since.isoformat() if result.since else None,
         "retraction": result.decision.retraction,
         "unconfirmed": result.unconfirmed,
+        "constraints": {str(f.kind): str(f.check) for f in result.findings},
     }
     if known is None or (result.since is not None and result.since > known.first_seen):
         first = result.since if result.caught_up and result.since else now

@@ -40,6 +40,10 @@ class Facts(Protocol):
 
     def above(self, item: str) -> frozenset[str]: ...
 
+    def classes(self, items: Iterable[str]) -> tuple[frozenset[str], bool]: ...
+
+    def statements(self, item: str, properties: Iterable[str]) -> tuple[Statement, ...]: ...
+
     def target(self, item: str) -> str: ...
 
     def placed(self, item: str) -> bool: ...
@@ -89,6 +93,30 @@ class SideFacts:
                     seen.add(parent)
                     todo.append(parent)
         return frozenset(seen - {item})
+
+    def classes(self, items: Iterable[str]) -> tuple[frozenset[str], bool]:
+        """These classes with all above them by P279, and whether all of them are at hand."""
+        seen: set[str] = set()
+        todo, whole = [self.target(i) for i in items], True
+        while todo:
+            item = todo.pop()
+            if item in seen:
+                continue
+            seen.add(item)
+            doc = self.docs.get(item)
+            if doc is None or doc.missing:
+                whole = False
+            else:
+                todo += [self.target(p) for p in doc.items("P279")]
+        return frozenset(seen), whole
+
+    def statements(self, item: str, properties: Iterable[str]) -> tuple[Statement, ...]:
+        """Undeprecated statements of an item that is at hand."""
+        doc = self.docs.get(self.target(item))
+        if doc is None:
+            return ()
+        found = (s for p in properties for s in doc.claims.get(p, ()))
+        return tuple(s for s in found if s.rank is not Rank.DEPRECATED)
 
     def placed(self, item: str) -> bool:
         """Whether it is at hand what the item is or lies in; without that nothing is contained."""

@@ -14,7 +14,7 @@ from agents.wikidata.api import Fetched
 from agents.wikidata.errors import Refused
 from knowledge.facts import ChangeKind
 from tests.fakes_ledger import MemoryLedger
-from tests.fakes_wiki import FakeWiki, claim
+from tests.fakes_wiki import FakeWiki, claim, constraint
 
 A = claim("s1", "P6", "Q11", start="2019-03-01", rank="preferred")
 A_NORMAL = claim("s1", "P6", "Q11", start="2019-03-01")
@@ -249,8 +249,10 @@ def test_end_waits_for_a_successor_and_is_emitted_without_one() -> None:
 
 
 def test_corroboration_shortens_and_unconfirmed_lengthens_the_wait() -> None:
-    def days_until_settled(corroborated: bool, user: str) -> int:
+    def days_until_settled(corroborated: bool, user: str, constrained: bool = True) -> int:
         scene = Scene()
+        if constrained:
+            scene.wiki.item("P6", "head of government", constraint("c", "Q52060874"))
         if corroborated:
             office = scene.wiki
             office.raw["Q12"]["claims"]["P39"] = [claim("p1", "P39", "Q1", start="2024-05-02")]
@@ -264,6 +266,7 @@ def test_corroboration_shortens_and_unconfirmed_lengthens_the_wait() -> None:
         return 99
 
     assert days_until_settled(True, "Kontributor") == 1
+    assert days_until_settled(True, "Kontributor", constrained=False) == 3  # unknown: no pass
     assert days_until_settled(False, "Kontributor") == 3
     assert days_until_settled(False, "~2025-1") == 7
 

@@ -11,6 +11,7 @@ from daemon.demo.wikidata import snaks
 from daemon.demo.wikidata.action_api import Answer, ApiError, Params, iso
 from daemon.demo.wikidata.archive import Archive
 from daemon.demo.wikidata.edits import Edit
+from daemon.demo.wikidata.properties import property_entity
 
 _PROPS = "info|sitelinks|aliases|labels|descriptions|claims|datatype"
 
@@ -53,6 +54,10 @@ def _add(
     languages: list[str],
     follow: bool,
 ) -> None:
+    of_property = property_entity(item, props, languages)
+    if of_property is not None:
+        found[item] = of_property
+        return
     head = archive.head(item, params.now)
     source: str | None = None
     if head and head.redirect:

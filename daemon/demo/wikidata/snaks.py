@@ -20,6 +20,7 @@ CALENDAR = "http://www.wikidata.org/entity/Q1985727"
 
 _TIMES = frozenset({"P580", "P582", "P585", "P813", "P569", "P570", "P571"})
 _URLS = frozenset({"P854", "P856"})
+_PROPERTIES = frozenset({"P4155"})
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _MAPS = ("labels", "descriptions", "aliases", "claims", "sitelinks")
 
@@ -28,12 +29,20 @@ def datatype_of(property_id: str) -> str:
     """The Wikibase datatype of a property that the local Wikidata uses."""
     if property_id in _TIMES:
         return "time"
+    if property_id in _PROPERTIES:
+        return "wikibase-property"
     return "url" if property_id in _URLS else "wikibase-item"
 
 
 def item_snak(property_id: str, item_id: str) -> Json:
     value = {"entity-type": "item", "numeric-id": int(item_id[1:]), "id": item_id}
     return _snak(property_id, {"value": value, "type": "wikibase-entityid"})
+
+
+def property_snak(property_id: str, value: str) -> Json:
+    """A value that is a property."""
+    named = {"entity-type": "property", "numeric-id": int(value[1:]), "id": value}
+    return _snak(property_id, {"value": named, "type": "wikibase-entityid"})
 
 
 def time_snak(property_id: str, date: Date, *, filled: bool = False) -> Json:
