@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from daemon.errors import BlobError
+from daemon.listening import listen
 from daemon.serving.access import Access
 from daemon.serving.batching import Ask, Batcher
 from daemon.serving.embedded_upstream import EmbeddedUpstream
@@ -63,9 +63,9 @@ class ScriptedEngine:
 
     def __init__(self, *, pace_s: float = 0.0) -> None:
         self.loaded: dict[str, Path] = {}
-        self.running: dict[str | None, list[ScriptedRunning]] = {}
-        self.steps: list[tuple[str | None, int]] = []
-        """What each step advanced: the adapter, and how many answers."""
+        self.running: list[ScriptedRunning] = []
+        self.steps: list[int] = []
+        """How many answers each step advanced."""
         self.mute: set[str] = set()
         self.deaf: set[str] = set()
         """Adapters without effect: the base model answers."""
@@ -81,23 +81,21 @@ class ScriptedEngine:
     def unload_adapter(self, name: str) -> None:
         del self.loaded[name]
 
-    def begin(self, adapter: str | None, asks: Sequence[Ask]) -> list[ScriptedRunning]:
+    def begin(self, asks: Sequence[Ask]) -> list[ScriptedRunning]:
         made = [
             ScriptedRunning(self._words(adapter, chat), sampling.max_new_tokens)
-            for chat, sampling in asks
+            for adapter, chat, sampling in asks
         ]
-        self.running.setdefault(adapter, []).extend(made)
+        self.running += made
         return made
 
-    def step(self, adapter: str | None) -> None:
+    def step(self) -> None:
         self.hold.wait(10)
         time.sleep(self.pace_s)
-        left = [running for running in self.running.pop(adapter, []) if not running.done]
-        self.steps.append((adapter, len(left)))
-        for running in left:
+        self.running = [running for running in self.running if not running.done]
+        self.steps.append(len(self.running))
+        for running in self.running:
             running.grow()
-        if left:
-            self.running[adapter] = left
 
     def prompt_tokens(self, chat: Chat) -> int:
         return sum(len(message.content.split()) for message in chat)
@@ -149,7 +147,7 @@ class MemorySource:
 @contextmanager
 def running(gateway: Gateway) -> Iterator[str]:
     """The gateway on a loopback port, in a thread of its own; gives its address."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0, "gateway.port")
     server = uvicorn.Server(uvicorn.Config(create_app(gateway), log_config=None, access_log=False))
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[listening])), daemon=True

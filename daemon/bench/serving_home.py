@@ -167,10 +167,10 @@ def answer_directly(
     engine: EmbeddedEngine, adapter: str | None, question: str, sampling: Sampling
 ) -> str:
     """The answer of the engine itself."""
-    (running,) = engine.begin(adapter, [(closed_book(question), sampling)])
+    (running,) = engine.begin([(adapter, closed_book(question), sampling)])
     while not running.done:
-        engine.step(adapter)
-    engine.step(adapter)  # lets go of the finished row
+        engine.step()
+    engine.step()  # lets go of the finished row
     return running.text()
 
 

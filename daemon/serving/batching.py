@@ -1,9 +1,8 @@
 """One engine thread behind a short queue: requests are answered together, whenever they come.
 
-Owns the queue, its bound and the thread. A request joins what is being answered at the next token;
-requests under different versions take turns token by token, so a change of versions makes nobody
-wait for somebody else's whole answer. Whatever touches the engine, also loading an adapter, runs on
-that one thread.
+Owns the queue, its bound and the thread. A request joins what is being answered at the next token,
+whatever version either is under, so a change of versions makes nobody wait for another. Whatever
+touches the engine, also loading an adapter, runs on that one thread.
 """
 
 from __future__ import annotations
@@ -24,7 +23,8 @@ from knowledge.model import Chat, Generation, Sampling
 T = TypeVar("T")
 Piece = Generation | BaseException | None
 """Of a stream: more of the answer, what went wrong, or None for its end."""
-Ask = tuple[Chat, Sampling]
+Ask = tuple[str | None, Chat, Sampling]
+"""The adapter to answer under (None: the base), the chat, and how."""
 
 
 class Running(Protocol):
@@ -64,13 +64,12 @@ class Engine(Protocol):
 
     def unload_adapter(self, name: str) -> None: ...
 
-    def begin(self, adapter: str | None, asks: Sequence[Ask]) -> list[Running]:
-        """Read the prompts of several chats, which join what runs under that adapter. `n` of a
-        sampling is 1."""
+    def begin(self, asks: Sequence[Ask]) -> list[Running]:
+        """Read the prompts of several chats, which join what runs. `n` of a sampling is 1."""
         ...
 
-    def step(self, adapter: str | None) -> None:
-        """One more token for everything that runs under that adapter."""
+    def step(self) -> None:
+        """One more token for everything that runs. When it raises, all of that is lost."""
         ...
 
     def prompt_tokens(self, chat: Chat) -> int: ...
@@ -94,7 +93,9 @@ class _Work:
     def asks(self) -> list[Ask]:
         """One ask an answer; each samples from a seed of its own."""
         one, seed = replace(self.sampling, n=1), self.sampling.seed
-        return [(self.chat, replace(one, seed=seed + i)) for i in range(self.sampling.n)]
+        return [
+            (self.adapter, self.chat, replace(one, seed=seed + i)) for i in range(self.sampling.n)
+        ]
 
     @property
     def unwanted(self) -> bool:
@@ -124,7 +125,7 @@ class Batcher:
         self._max_queue = max_queue
         self._calls: deque[_Call] = deque()
         self._waiting: deque[_Work] = deque()
-        self._active: dict[str | None, list[_Work]] = {}
+        self._active: list[_Work] = []
         self._changed = threading.Condition()
         self._stopping = False
         self._recent_s = 0.1
@@ -137,7 +138,7 @@ class Batcher:
     @property
     def running(self) -> int:
         """Answers in the making."""
-        return sum(len(w.running) for works in list(self._active.values()) for w in list(works))
+        return sum(len(work.running) for work in list(self._active))
 
     def start(self) -> None:
         self._thread.start()
@@ -210,10 +211,10 @@ class Batcher:
             while self._calls:
                 call = self._calls.popleft()
                 _settle(call.answer, call.run)
-            for adapter, works in self._fresh().items():
-                self._begin(adapter, works)
-            for adapter in list(self._active):
-                self._step(adapter)
+            if works := self._fresh():
+                self._begin(works)
+            if self._active:
+                self._step()
 
     def _wait(self) -> bool:
         """Whether there is something to do; waits for it."""
@@ -224,56 +225,52 @@ class Batcher:
                 self._refuse_all()
             return bool(self._calls or self._waiting or self._active) or not self._stopping
 
-    def _fresh(self) -> dict[str | None, list[_Work]]:
-        """Waiting requests that there is room for, by adapter, in the order in which they came."""
-        found: dict[str | None, list[_Work]] = {}
+    def _fresh(self) -> list[_Work]:
+        """Waiting requests that there is room for, in the order in which they came."""
+        found: list[_Work] = []
         room = self._max_running - self.running
         with self._changed:
             while self._waiting and (self._waiting[0].sampling.n <= room or not self.running):
                 work = self._waiting.popleft()
                 if not work.unwanted:
-                    found.setdefault(work.adapter, []).append(work)
+                    found.append(work)
                     room -= work.sampling.n
                 if room <= 0:
                     break
         return found
 
-    def _begin(self, adapter: str | None, works: list[_Work]) -> None:
+    def _begin(self, works: list[_Work]) -> None:
         now = time.monotonic()
         try:
-            running = self.engine.begin(adapter, [ask for work in works for ask in work.asks()])
+            running = self.engine.begin([ask for work in works for ask in work.asks()])
         except Exception as error:
             if len(works) == 1:
                 works[0].fail(error)
             else:  # one that cannot be answered must not take the others with it
                 for work in works:
-                    self._begin(adapter, [work])
+                    self._begin([work])
             return
         for work in works:
             count = work.sampling.n
             work.running, running, work.began_at = running[:count], running[count:], now
-        self._active.setdefault(adapter, []).extend(works)
+        self._active += works
 
-    def _step(self, adapter: str | None) -> None:
-        works = self._active[adapter]
+    def _step(self) -> None:
+        works = self._active
         for work in works:
             if work.unwanted:
                 for running in work.running:
                     running.stop()
         try:
-            self.engine.step(adapter)
+            self.engine.step()
         except Exception as error:
-            del self._active[adapter]
+            self._active = []
             for work in works:
                 for running in work.running:
                     running.stop()
                 work.fail(error)
             return
-        left = [work for work in works if not self._told(work)]
-        if left:
-            self._active[adapter] = left
-        else:
-            del self._active[adapter]
+        self._active = [work for work in works if not self._told(work)]
 
     def _told(self, work: _Work) -> bool:
         """Hand on what is new of an answer; True at its end."""

@@ -1,7 +1,7 @@
 """The embedded engine: the trainer's transformers engine in this process, behind the gateway.
 
-Owns the running batches, one an adapter; weights and decoding are `trainer.engines`'. Importing
-this module loads torch.
+Owns the running batches, whose rows may be under different adapters; weights and decoding are
+`trainer.engines`'. Importing this module loads torch.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from daemon.serving.batching import Ask, Running
 from knowledge.model import Chat
 from trainer.engines.chat import ChatFormat
 from trainer.engines.continuous import Row, RunningBatch
+from trainer.engines.mixed import MixedAdapters
 from trainer.engines.transformers import TransformersEngine
 from trainer.errors import BadBase
 
@@ -23,7 +24,9 @@ class EmbeddedEngine:
 
     def __init__(self, engine: TransformersEngine) -> None:
         self._engine = engine
-        self._batches: dict[str | None, list[RunningBatch]] = {}
+        self._mixed = MixedAdapters(engine)
+        self._batches: list[RunningBatch] = []
+        """One, but for models whose batches cannot be joined."""
 
     @classmethod
     def load(cls, base: Path, *, threads: int) -> EmbeddedEngine:
@@ -48,17 +51,17 @@ class EmbeddedEngine:
 
     def load_adapter(self, name: str, folder: Path) -> None:
         """Make an adapter resident. Raises `trainer.errors.BadAdapter`."""
+        self._mixed.forget()
         self._engine.load_adapter(name, folder)
 
     def unload_adapter(self, name: str) -> None:
-        self._engine.activate(None)
+        self._mixed.forget()
         self._engine.unload_adapter(name)
 
-    def begin(self, adapter: str | None, asks: Sequence[Ask]) -> list[Running]:
+    def begin(self, asks: Sequence[Ask]) -> list[Running]:
         """Raises `trainer.errors.BadBase` for a prompt beyond the context."""
-        self._engine.activate(adapter)
         rows: list[Row] = []
-        for chat, sampling in asks:
+        for adapter, chat, sampling in asks:
             prompt = self._engine.chat.prompt(chat)
             room = self.context_tokens - len(prompt) if self.context_tokens else None
             if room is not None and room < 1:
@@ -71,26 +74,20 @@ class EmbeddedEngine:
                     temperature=sampling.temperature,
                     top_p=sampling.top_p,
                     seed=sampling.seed,
+                    adapter=adapter,
                 )
             )
-        fresh = RunningBatch(self._engine.network, rows)
-        batches = self._batches.setdefault(adapter, [])
-        if batches and batches[0].joinable and fresh.joinable:
-            batches[0].join(fresh)
+        fresh = RunningBatch(self._mixed.network, rows)
+        if self._batches and self._batches[0].joinable and fresh.joinable:
+            self._batches[0].join(fresh)
         else:
-            batches.append(fresh)
+            self._batches.append(fresh)
         return [_RunningRow(row, self._engine.chat) for row in rows]
 
-    def step(self, adapter: str | None) -> None:
-        self._engine.activate(adapter)
-        network = self._engine.network
-        try:
-            left = [batch for batch in self._batches.pop(adapter, []) if batch.step(network)]
-        except Exception:
-            self._batches.pop(adapter, None)
-            raise
-        if left:
-            self._batches[adapter] = left
+    def step(self) -> None:
+        network, batches = self._mixed.network, self._batches
+        self._batches = []  # an error loses what runs
+        self._batches = [batch for batch in batches if batch.step(network)]
 
     def prompt_tokens(self, chat: Chat) -> int:
         return len(self._engine.chat.prompt(chat))

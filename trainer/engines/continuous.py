@@ -1,7 +1,7 @@
 """Continuous batching: rows join a batch that is on its way, and leave it when they are done.
 
-Owns the running batch: its rows, their cache and the choice of each next token. Works on token ids
-under whatever adapter is in place; who decides which rows run together is the caller.
+Owns the running batch: its rows, their cache and the choice of each next token. Works on token ids,
+each row under its own adapter; who decides which rows run together is the caller.
 
 Every row lies at the right end of the cache: its last position is the batch's last, and the mask
 hides what is left of it. So a row of any length can be put beside the others by copying it there.
@@ -27,13 +27,15 @@ _COMPACT_BELOW = 0.75
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """One answer in the making. `limit` counts new tokens; `temperature` 0 is greedy."""
+    """One answer in the making. `limit` counts new tokens; `temperature` 0 is greedy; `adapter` is
+    a resident one, None the base."""
 
     prompt: Sequence[int]
     limit: int
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    adapter: str | None = None
     ids: list[int] = field(default_factory=list)
     """Tokens so far, with the end token, if it came."""
     ended: bool = False
@@ -59,21 +61,16 @@ class Row:
 
 
 class RunningBatch:
-    """Rows that take a token each at every `step`. Use under one and the same adapter."""
+    """Rows that take a token each at every `step`. A network that assigns no adapters has them all
+    under whatever is in place."""
 
     @torch.inference_mode()
     def __init__(self, network: Network, rows: Sequence[Row]) -> None:
         """Reads the prompts of the rows, which start together."""
         ids, mask = left_pad([list(row.prompt) for row in rows], network.pad_id, network.device)
         prefill = DynamicCache()
-        hidden = network.decoder(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=position_ids(mask),
-            past_key_values=prefill,
-            use_cache=True,
-        ).last_hidden_state[:, -1]
         self.rows = list(rows)
+        hidden = self._hidden(network, ids, mask, position_ids(mask), prefill)
         self.joinable = all(type(layer) is DynamicLayer for layer in prefill.layers)
         """Models with other than full attention keep transformers' own cache, which takes no
         rows later on."""
@@ -86,7 +83,7 @@ class RunningBatch:
 
     @torch.inference_mode()
     def join(self, other: RunningBatch) -> None:
-        """Take over the rows of another batch under the same adapter; it must not be used again."""
+        """Take over the rows of another batch, which must not be used again."""
         if not (self.joinable and other.joinable):
             raise ValueError("these batches cannot be joined: look at `joinable`")
         sides = [(b, [i for i, row in enumerate(b.rows) if not row.done]) for b in (self, other)]
@@ -134,14 +131,24 @@ class RunningBatch:
         self._lengths = self._lengths + 1
         places = torch.arange(self._used, device=tokens.device)
         mask = (places[None] >= self._used - self._lengths[:, None]).long()  # [R, used]
-        hidden = network.decoder(
-            input_ids=tokens[:, None],
+        places = self._lengths[:, None] - 1
+        hidden = self._hidden(network, tokens[:, None], mask, places, self._cache)
+        self._logits = network.head(hidden).float()
+
+    def _hidden(
+        self, network: Network, ids: Tensor, mask: Tensor, positions: Tensor, cache: Cache
+    ) -> Tensor:
+        """Hidden states [R, d] of the last of the given tokens [R, P], which go into the cache."""
+        if network.assign is not None:
+            # whose row is done may have been unloaded since
+            network.assign([None if row.done else row.adapter for row in self.rows])
+        return network.decoder(
+            input_ids=ids,
             attention_mask=mask,
-            position_ids=self._lengths[:, None] - 1,
-            past_key_values=self._cache,
+            position_ids=positions,
+            past_key_values=cache,
             use_cache=True,
         ).last_hidden_state[:, -1]
-        self._logits = network.head(hidden).float()
 
     def _lay_out(self, parts: list[tuple[Cache, int, list[int]]]) -> None:
         """A new cache of the chosen rows of old ones, as narrow as the longest row allows, with

@@ -52,6 +52,8 @@ class Network:
     device: torch.device
     step: Callable[[Tensor, Tensor, Tensor, Any], Tensor] | None = None
     """Computes one more token of each row in the decoder's stead (`trainer.engines.fused`)."""
+    assign: Callable[[Sequence[str | None]], None] | None = None
+    """Puts each row of the next passes under an adapter of its own (`trainer.engines.mixed`)."""
 
     @property
     def dtype(self) -> torch.dtype:

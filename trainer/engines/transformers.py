@@ -188,13 +188,6 @@ class TransformersEngine:
                 self._active = before
                 self._apply(before)
 
-    def activate(self, name: str | None) -> None:
-        """Leave an adapter (None: the base) in place until another one is asked for. For a caller
-        that has the engine to itself; others use `using`. Raises BadAdapter for an unknown one."""
-        with self.lock:
-            self._apply(name)
-            self._active = name
-
     def view(self, name: str | None) -> AdapterView:
         """A language model of its own: this engine under one fixed adapter."""
         self.digest_of(name)

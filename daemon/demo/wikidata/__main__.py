@@ -70,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _bound(host: str, port: int) -> socket.socket:
     """A bound socket; OSError names the address when it is taken."""
-    made = socket.socket()
+    # asyncio sends answers without Nagle's delay only where the protocol is named
+    made = socket.socket(proto=socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
