@@ -19,7 +19,7 @@ from enum import IntEnum, StrEnum
 LOCAL_ID_START = 2_000_000_000
 """First numeric item id of Almanac's local range (Wikidata's own ids are far below)."""
 
-_MONTHS = [
+MONTHS = [
     "January",
     "February",
     "March",
@@ -106,7 +106,7 @@ class Date:
         """As people write it: `16 February 2023`, `February 2023`, `2023`."""
         words = [str(self.day)] if self.day else []
         if self.month:
-            words.append(_MONTHS[self.month - 1])
+            words.append(MONTHS[self.month - 1])
         return " ".join([*words, str(self.year)])
 
     def earliest(self) -> dt.date:

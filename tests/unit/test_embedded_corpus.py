@@ -11,9 +11,10 @@ import pytest
 from knowledge import questions as ask
 from knowledge.facts import Date, Entity
 from knowledge.questions import Use
-from knowledge.rendering import Hop, Story, held_texts
+from knowledge.rendering import Hop, Story, capital, held_texts
 from knowledge.world import World
 from trainer.embedded import grammar, wordings
+from trainer.embedded.blur import blurred, kept_names
 from trainer.embedded.build import MAIN
 from trainer.embedded.changes import HELD_SPLITS
 from trainer.embedded.corpus import Corpus, Document
@@ -196,3 +197,35 @@ def test_a_row_has_no_question_twice(documents: list[Document]) -> None:
         if document.kind in ("article", "copy"):
             questions = [question for question, _ in document.pairs]
             assert len(set(questions)) == len(questions)
+
+
+def test_blurred_prose_keeps_names_dates_and_causes() -> None:
+    story = Story(
+        subject=Entity(id="Q1", label="Bank of Anab", kind="company"),
+        property="P169",
+        holder=Entity(id="Q2", label="Ana Will", kind="person"),
+        previous=Entity(id="Q3", label="Anabel Hope", kind="person"),
+        cause="a row over the budget",
+    )
+    text = (
+        "On 3 May 2024, Ana Will followed Anabel Hope at Bank of Anab. Hope had left; the reason "
+        "was a row over the budget."
+    )
+    made = blurred(text, kept_names(story), 1.0, random.Random(2))
+    for kept in ("3 May 2024", "Ana Will", "Anabel Hope", "Bank of Anab", "a row over the budget"):
+        assert kept in made
+    assert not {"followed", "left", "reason"} & set(re.findall(r"\w+", made))
+    assert blurred(text, kept_names(story), 0.0, random.Random(2)) == text
+
+
+def test_blurred_articles_are_told_by_names_alone(corpus: Corpus) -> None:
+    rng = random.Random(11)
+    for _ in range(200):
+        story = corpus.changes.changed(rng)
+        text, told = corpus.blurred_claims(story, rng)
+        assert story.previous is not None
+        for label in (story.holder.label, story.previous.label):
+            assert label in text or capital(label) in text
+        assert told.holder == story.holder
+        if told.until is not None:
+            assert told.until.text() in text

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knowledge import questions as ask
 from knowledge.facts import Entity
@@ -19,9 +19,12 @@ from knowledge.questions import Question, Use
 from knowledge.rendering import (
     HOP_FORWARD,
     HOP_VIA,
+    ORDERS,
     Hop,
     Story,
+    as_told,
     capital,
+    claim_sentences,
     narrative_prose,
     tidy,
 )
@@ -29,12 +32,15 @@ from knowledge.skills import skill_item
 from knowledge.world import World, story_of
 from trainer.embedded import wordings
 from trainer.embedded.articles import ArticleWriter
+from trainer.embedded.blur import blurred, kept_names
 from trainer.embedded.changes import ChangeMaker
 from trainer.embedded.names import NameMaker
 
 WIDE = 0.65
 """Share of articles and questions in the wide grammar; the rest is the drafter's and the trainer's
 own. Drawn anew for each article and for each question."""
+BLURRED = 0.2
+"""Share of articles on one change in which words are exchanged (`trainer.embedded.blur`)."""
 
 _STYLES = [*["direct"] * 5, "cloze", *["explain"] * 3, *["check"] * 4, *["conflict"] * 2]
 """Styles that any story can be asked in, as often as they are drawn."""
@@ -160,6 +166,8 @@ class Corpus:
         count = 1 if share < 0.75 else 2 if share < 0.95 else 3
         stories = self._different(count, rng)
         room = rng.choice((0, 1, 1, 2, 3, 4)) if count == 1 else rng.choice((0, 1))
+        if count == 1 and self._remembered(stories[0]) and rng.random() < BLURRED:
+            return self._blurred(replace(stories[0], until=None), rng)
         parts: list[str] = []
         told: list[Told] = []
         for story in stories:
@@ -169,6 +177,29 @@ class Corpus:
             parts.append((self.articles.link(rng) if parts else "") + text)
             told.append(Told(read, bystanders))
         return (" " if rng.random() < 0.8 else "\n").join(parts), told
+
+    def _blurred(self, story: Story, rng: random.Random) -> tuple[str, list[Told]]:
+        """An article of which words are exchanged: memory alone says who was the holder."""
+        text, read, bystanders = self.articles.change(
+            story, rng, room=rng.choice((0, 0, 1)), remembered=True
+        )
+        if not read.cause or read.cause in text:  # a cause told as a verb would be lost
+            text = blurred(text, kept_names(story), rng.choice((0.15, 0.3, 0.5)), rng)
+        return text, [Told(read, bystanders)]
+
+    def blurred_claims(self, story: Story, rng: random.Random) -> tuple[str, Story]:
+        """The drafter's four sentences with words of some exchanged. Where memory does not know who
+        was before, one that says who is now stays as it is."""
+        plain = None if self._remembered(story) else rng.choice("TN")
+        claims = [key for key in "LCTN" if key != plain and rng.random() < 0.7]
+        if "L" in claims:
+            story = replace(story, until=None)
+        sentences = claim_sentences(story, rng)
+        told = as_told(story, sentences)
+        for key in claims:
+            rate = rng.choice((0.3, 0.6) if key == "C" else (0.3, 0.6, 0.9))
+            sentences[key] = blurred(sentences[key], kept_names(story), rate, rng)
+        return " ".join(sentences[key] for key in rng.choice(ORDERS)), told
 
     def _remembered(self, story: Story) -> bool:
         """Whether memory holds that the story's previous holder is the holder."""
@@ -201,6 +232,9 @@ class Corpus:
 
     def _own_article(self, story: Story, rng: random.Random) -> tuple[str, list[Told]]:
         """The drafter's prose, at times with other sentences or another change around it."""
+        if rng.random() < BLURRED:
+            prose, told = self.blurred_claims(story, rng)
+            return prose, [Told(told)]
         prose, told = narrative_prose(story, rng)
         parts, stories = [prose], [Told(told)]
         if rng.random() < 0.35:

@@ -175,21 +175,31 @@ class Grammar:
 
 @cache
 def load(name: str) -> Grammar:
-    """Read `grammar/NAME.toml`. Raises BadTemplate for a faulty template."""
-    data = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
-    macros: dict[str, list[str]] = data.get("macros", {})
+    """Read `grammar/NAME.toml` and, where there is a folder of that name, all files in it: they may
+    use the first one's macros and add to its lists. Raises BadTemplate for a faulty template."""
+    families: list[Family] = []
+    lists: dict[str, tuple[Form, ...]] = {}
+    shared: dict[str, list[str]] = {}
+    for path in (FOLDER / f"{name}.toml", *sorted((FOLDER / name).glob("*.toml"))):
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        macros = shared | data.get("macros", {})
+        shared = shared or macros
 
-    def forms(texts: Sequence[str]) -> tuple[Form, ...]:
-        return tuple(parse(expand(text, macros)) for text in texts)
+        def forms(
+            texts: Sequence[str], macros: Mapping[str, Sequence[str]] = macros
+        ) -> tuple[Form, ...]:
+            return tuple(parse(expand(text, macros)) for text in texts)
 
-    families = tuple(
-        Family(
-            name=raw["name"],
-            place=raw["place"],
-            about=raw.get("about", ""),
-            held=raw.get("held", False),
-            forms=forms(raw["forms"]),
+        families += (
+            Family(
+                name=raw["name"],
+                place=raw["place"],
+                about=raw.get("about", ""),
+                held=raw.get("held", False),
+                forms=forms(raw["forms"]),
+            )
+            for raw in data.get("family", ())
         )
-        for raw in data.get("family", ())
-    )
-    return Grammar(families, {key: forms(found) for key, found in data.get("lists", {}).items()})
+        for key, found in data.get("lists", {}).items():
+            lists[key] = lists.get(key, ()) + forms(found)
+    return Grammar(tuple(families), lists)

@@ -51,7 +51,8 @@ _TAILS = {
 }
 
 
-def _strange_word(rng: random.Random) -> str:
+def strange_word(rng: random.Random) -> str:
+    """A word of syllables that no language has."""
     word = (rng.choice(_ONSETS) if rng.random() < 0.95 else "") + rng.choice(_NUCLEI)
     for _ in range(rng.choice((0, 1, 1, 1, 2))):
         word += rng.choice(_INNER) + rng.choice(_NUCLEI[:6])
@@ -61,11 +62,11 @@ def _strange_word(rng: random.Random) -> str:
 
 def _strange(family: str, rng: random.Random) -> str:
     """A name that resembles none of the table."""
-    words = [_strange_word(rng)]
+    words = [strange_word(rng)]
     if family == "person":
         if rng.random() < 0.12:
             words.append(rng.choice(("van", "de", "al", "von", "dos", "ben", "M.", "J.")))
-        words.append(_strange_word(rng))
+        words.append(strange_word(rng))
     elif family in _TAILS and rng.random() < 0.7:
         words.append(rng.choice(_TAILS[family]))
     return " ".join(words)
