@@ -76,6 +76,47 @@ class Candidate:
     due_at: dt.datetime
     reason: str
     context: dict[str, Any] = field(default_factory=dict)
+    editor: str = ""
+    """Who made the last of its edits; empty where its edits are not at hand."""
+    run: str = ""
+    """Id of the bulk run that its edits are part of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkRun:
+    """One editor's work with one summary over many items on one day."""
+
+    id: str
+    editor: str
+    summary: str
+    day: dt.date
+    size: int
+    """Items within an hour, when it was first seen."""
+
+
+class RunState(StrEnum):
+    OPEN = "open"
+    """Its sample is with the reviewers, the rest is held."""
+    RELEASED = "released"
+    DISMISSED = "dismissed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStanding:
+    """Where a run stands. `sample` are keys of the changes that were drawn."""
+
+    state: RunState = RunState.OPEN
+    reason: str = ""
+    sample: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What has lately settled, as times by editor and by run, and where runs stand."""
+
+    editors: dict[str, list[dt.datetime]] = field(default_factory=dict)
+    runs: dict[str, list[dt.datetime]] = field(default_factory=dict)
+    standings: dict[str, RunStanding] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +145,8 @@ class ItemOutcome:
     candidates: tuple[Candidate, ...] = ()
     """Every candidate whose state this look created or changed; keyed by `change.key`."""
     dismissals: tuple[Dismissal, ...] = ()
+    runs: tuple[BulkRun, ...] = ()
+    """Bulk runs that this look came upon; one that is known stays as it is."""
     redirect_to: str | None = None
     deleted: bool = False
     reason: str = ""
@@ -139,6 +182,18 @@ class WatchLedger(Protocol):
 
     async def settling(self, items: Sequence[str]) -> dict[str, list[Candidate]]:
         """The candidates of these items that still settle."""
+        ...
+
+    async def traffic(
+        self, editors: Sequence[str], runs: Sequence[str], since: dt.datetime, sample: int
+    ) -> Traffic:
+        """What of these editors and runs has settled since, and where the runs stand. Draws up to
+        `sample` changes of each open run, which stay drawn; one that ended unseen is replaced."""
+        ...
+
+    async def close_runs(self, now: dt.datetime, sample: int) -> int:
+        """Release or dismiss the open runs whose sample was decided by people, and make what was
+        held of them due; the number of runs."""
         ...
 
     async def seen(self, item: str, revisions: Sequence[int]) -> set[int]:

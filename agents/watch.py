@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict
 
 from langgraph.graph import END as GRAPH_END
 from langgraph.graph import START as GRAPH_START
 from langgraph.graph import StateGraph
 
+from agents.bulk import with_runs, without_dismissed
 from agents.demands import Demands, with_demands
 from agents.errors import Permanent, Retryable
 from agents.ledger import Base, Candidate, EditVerdict, ItemOutcome, WatchLedger
@@ -33,8 +34,8 @@ from agents.wikidata.entity import EntityDoc, base_document, is_item_value, pars
 from agents.wikidata.gate import WatchSettings, accept, dismissals, gate, verdicts
 from agents.wikidata.history import Revision
 from agents.wikidata.memory import Memory
-from agents.wikidata.risk import run_summary
 from agents.wikidata.side import OFFICES, STORED_HELPERS, UPWARD, SideFacts
+from agents.wikidata.turnstile import WINDOW, Turnstile
 from knowledge.facts import ChangeKind
 from knowledge.properties import WATCHED
 
@@ -110,6 +111,7 @@ class Watcher:
 
         Items that could not be judged stay dirty and are not counted. Raises Retryable when
         Wikidata cannot be asked at all."""
+        await self._ledger.close_runs(self._clock(), self._settings.caps.sample)
         items = await self._ledger.dirty(limit or self._settings.batch, self._clock())
         if not items:
             return 0
@@ -253,7 +255,8 @@ class Watcher:
                 properties=self._settings.properties,
                 cutoff=look.memory.legacy or self._settings.cutoff,
             )
-            judgement = await self._without_bulk(look.history, judgement)
+            bulk = self._settings.bulk_items
+            judgement = await with_runs(look.history, judgement, look.settling, self._api, bulk)
             judgement = await with_demands(
                 look.history, judgement, self._demands, state["facts"], self._learn, now.date()
             )
@@ -262,9 +265,15 @@ class Watcher:
         return {"looks": state["looks"]}
 
     async def _gate(self, state: _Batch) -> dict[str, Any]:
-        now = self._clock()
-        for look in _open(state):
-            look.outcome = self._outcome(look, now)
+        now, looks = self._clock(), _open(state)
+        editors, runs = _at_work(looks)
+        caps = self._settings.caps
+        traffic = await self._ledger.traffic(editors, runs, now - WINDOW, caps.sample)
+        turnstile = Turnstile(traffic, caps)
+        for look in looks:
+            assert look.judgement is not None
+            look.judgement = relabelled(without_dismissed(look.judgement, traffic))
+            look.outcome = self._outcome(look, now, turnstile)
         return {"looks": state["looks"]}
 
     async def _emit(self, state: _Batch) -> dict[str, Any]:
@@ -276,10 +285,10 @@ class Watcher:
             handled += look.outcome.status != "unknown"
         return {"handled": handled}
 
-    def _outcome(self, look: _Look, now: dt.datetime) -> ItemOutcome:
+    def _outcome(self, look: _Look, now: dt.datetime, turnstile: Turnstile) -> ItemOutcome:
         history, judgement, head = look.history, look.judgement, look.head
         assert history is not None and judgement is not None and head is not None
-        result = gate(judgement, look.settling, now, self._settings)
+        result = gate(judgement, look.settling, now, self._settings, turnstile)
         accepted = accept(judgement, result, history, now, self._settings)
         found = dismissals(judgement, frozenset())
         memory = Memory(
@@ -302,6 +311,7 @@ class Watcher:
             edits=verdicts(look.item, judgement, result.settled_keys),
             candidates=result.candidates,
             dismissals=tuple(d for k, d in found.items() if k not in look.memory.told),
+            runs=tuple(r.run for s in judgement.slots for r in s.results if r.run),
             look_again_at=accepted.wakes_at,
             reason=f"{len(judgement.edits)} edits, {len(result.candidates)} candidates moved",
         )
@@ -350,40 +360,6 @@ class Watcher:
             reason=f"merged into {target}",
         )
 
-    async def _without_bulk(self, history: ItemHistory, judgement: ItemJudgement) -> ItemJudgement:
-        """Turn changes that were made by a run over many items into what they are."""
-        slots = []
-        for slot in judgement.slots:
-            results = []
-            for result in slot.results:
-                edits = [r for r in history.revisions if r.id in result.edits]
-                size = await self._smallest_run(edits) if result.goes_on and edits else 0
-                if size > self._settings.bulk_items:
-                    reason = f"part of a run over {size} items within an hour: sample it first"
-                    change = replace(result.change, kind=ChangeKind.BULK_RUN, reason=reason)
-                    result = replace(result, change=change)
-                results.append(result)
-            slots.append(replace(slot, results=tuple(results)))
-        return replace(judgement, slots=tuple(slots))
-
-    async def _smallest_run(self, edits: Sequence[Revision]) -> int:
-        """Items that the least widespread of these edits' runs went over, within an hour."""
-        smallest: int | None = None
-        for edit in edits:
-            hour = dt.timedelta(hours=1)
-            summary = run_summary(edit.comment)
-            items = {
-                row.item
-                async for row in self._api.recentchanges(
-                    edit.time - hour, edit.time + hour, user=edit.user
-                )
-                if run_summary(row.comment) == summary and abs(row.time - edit.time) <= hour / 2
-            }
-            smallest = len(items) if smallest is None else min(smallest, len(items))
-            if smallest <= self._settings.bulk_items:
-                return smallest
-        return smallest or 0
-
     async def _learn(self, facts: SideFacts, items: Iterable[str]) -> None:
         known = dict(facts.docs)
         todo = sorted(i for i in items if i.startswith("Q") and i not in known)
@@ -406,6 +382,19 @@ class Watcher:
 
 def _open(batch: _Batch) -> list[_Look]:
     return [look for look in batch["looks"] if look.outcome is None]
+
+
+def _at_work(looks: Sequence[_Look]) -> tuple[list[str], list[str]]:
+    """Editors and bulk runs of the changes that go on."""
+    found = [
+        r
+        for look in looks
+        if look.judgement is not None
+        for s in look.judgement.slots
+        for r in s.results
+        if r.goes_on
+    ]
+    return sorted({r.editor for r in found if r.editor}), sorted({r.run.id for r in found if r.run})
 
 
 def _unknown(item: str, reason: str) -> ItemOutcome:

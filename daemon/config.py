@@ -101,6 +101,14 @@ class WatchSettings(Section):
     """SPARQL queries that bind `?item`, asked once a day: what they find is watched too."""
     cutoff: dt.date | None = LEGACY_DATE
     """Up to when the served model's training data reaches: what is older is no news to it."""
+    bulk_items: int = Field(default=50, ge=1)
+    """One editor with one summary on more items within an hour is a bulk run: a sample of its
+    changes goes to the reviewers, the rest is held until that is decided."""
+    bulk_sample: int = Field(default=5, ge=1)
+    run_per_day: int = Field(default=100, ge=1)
+    """Changes of one released bulk run that settle within a day."""
+    editor_per_day: int = Field(default=50, ge=1)
+    """Changes by one editor, made by hand, that settle within a day; the others wait."""
 
 
 class ModelSettings(Section):

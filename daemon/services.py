@@ -16,6 +16,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from daemon.accounts import Accounts
+from daemon.bulk_runs import BulkRuns
 from daemon.clock import Clock, clock_of
 from daemon.config import Settings
 from daemon.errors import ConfigError
@@ -150,6 +151,7 @@ class Services:
         self.clock = clock_of(settings)
         self.ledger = SqlWatchLedger(database, self.clock)
         self.watch = WatchList(database, self.clock)
+        self.bulk_runs = BulkRuns(database, self.clock)
         self.review = ReviewService(
             database,
             self.clock,

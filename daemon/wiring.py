@@ -29,6 +29,7 @@ from agents.wikidata.api import ActionApi
 from agents.wikidata.lift_wing import LiftWing
 from agents.wikidata.limiter import FileCoolDown, Limiter
 from agents.wikidata.quota import FileQuota
+from agents.wikidata.turnstile import Caps
 from daemon.chats import chats
 from daemon.config import Settings
 from daemon.contact import user_agent
@@ -100,6 +101,12 @@ def watch_settings(settings: Settings) -> WatchSettings:
         properties=watch.properties or WATCHED,
         batch=settings.wikidata.batch_items,
         cutoff=watch.cutoff,
+        bulk_items=watch.bulk_items,
+        caps=Caps(
+            editor_per_day=watch.editor_per_day,
+            run_per_day=watch.run_per_day,
+            sample=watch.bulk_sample,
+        ),
     )
 
 

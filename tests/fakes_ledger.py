@@ -15,6 +15,7 @@ from agents.ledger import (
     Dismissal,
     EditVerdict,
     ItemOutcome,
+    Traffic,
 )
 
 
@@ -73,6 +74,15 @@ class MemoryLedger:
             if candidate.state is CandidateState.SETTLING and candidate.change.subject.id in found:
                 found[candidate.change.subject.id].append(candidate)
         return found
+
+    async def traffic(
+        self, editors: Sequence[str], runs: Sequence[str], since: dt.datetime, sample: int
+    ) -> Traffic:
+        """Nothing is drawn and nothing capped: that is tested over the database."""
+        return Traffic()
+
+    async def close_runs(self, now: dt.datetime, sample: int) -> int:
+        return 0
 
     async def seen(self, item: str, revisions: Sequence[int]) -> set[int]:
         return {r for r in revisions if (item, r) in self.verdicts}

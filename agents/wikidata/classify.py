@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from agents.ledger import BulkRun
 from agents.wikidata.constraints import Finding
 from agents.wikidata.decide import Case, Decision, decide, next_start
 from agents.wikidata.diff import Touched, diff_entities, state_key
@@ -71,6 +72,10 @@ class NetResult:
     """Found by catching up: it counts as seen since it began to stand, not since this look."""
     findings: tuple[Finding, ...] = ()
     """What the property's constraints say of it."""
+    editor: str = ""
+    """Who made the last of its edits."""
+    run: BulkRun | None = None
+    """The bulk run that all of its edits are part of."""
 
     @property
     def goes_on(self) -> bool:
@@ -303,6 +308,7 @@ def _result(
         since=line.standing_since() or (history.head.modified if history.legacy else None),
         unconfirmed=bool(edits) and all(is_unconfirmed(t.revision.editor) for t in edits),
         caught_up=history.legacy,
+        editor=max(edits, key=lambda t: t.revision.id).revision.user if edits else "",
     )
 
 

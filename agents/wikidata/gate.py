@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agents.ledger import Candidate, CandidateState, Dismissal, EditVerdict
 from agents.wikidata.classify import Emitted, ItemHistory, ItemJudgement, NetResult, SlotResult
 from agents.wikidata.constraints import Check, verdict
 from agents.wikidata.entity import EntityDoc
+from agents.wikidata.turnstile import Caps, Turnstile
 from knowledge.facts import ChangeKind
 from knowledge.properties import CATALOGUE, WATCHED
 from knowledge.world import LEGACY_DATE
@@ -51,6 +52,8 @@ class WatchSettings:
     """How long edits of a property stay open to another judgement."""
     bulk_items: int = 50
     """One editor with one summary on more items than this within an hour is a bulk run."""
+    caps: Caps = field(default_factory=Caps)
+    """How much of one editor or run goes on in a day."""
     properties: tuple[str, ...] = WATCHED
     """Properties whose changes become candidates."""
     cutoff: dt.date | None = LEGACY_DATE
@@ -86,8 +89,10 @@ def gate(
     settling: Sequence[Candidate],
     now: dt.datetime,
     settings: WatchSettings,
+    turnstile: Turnstile,
 ) -> GateResult:
-    """Move every candidate of an item that was just re-read."""
+    """Move every candidate of an item that was just re-read. What would settle passes the
+    turnstile, or is held with its reason and due again later."""
     waiting = {c.change.key: c for c in settling}
     moved: list[Candidate] = []
     settled: list[NetResult] = []
@@ -96,7 +101,7 @@ def gate(
             if not result.goes_on:
                 continue
             known = waiting.pop(result.change.key, None)
-            candidate = _step(result, known, now, settings)
+            candidate = _step(result, known, now, settings, turnstile)
             if candidate.state is CandidateState.SETTLED:
                 settled.append(result)
             if candidate != known:
@@ -106,14 +111,20 @@ def gate(
 
 
 def _step(
-    result: NetResult, known: Candidate | None, now: dt.datetime, settings: WatchSettings
+    result: NetResult,
+    known: Candidate | None,
+    now: dt.datetime,
+    settings: WatchSettings,
+    turnstile: Turnstile,
 ) -> Candidate:
     span = dt.timedelta(hours=window_h(result, settings))
+    run = result.run.id if result.run else ""
     context = {
         "edits": list(result.edits),
         "since": result.since.isoformat() if result.since else None,
         "retraction": result.decision.retraction,
         "unconfirmed": result.unconfirmed,
+        "run_size": result.run.size if result.run else 0,
         "constraints": {str(f.kind): str(f.check) for f in result.findings},
     }
     if known is None or (result.since is not None and result.since > known.first_seen):
@@ -125,17 +136,30 @@ def _step(
             due_at=first + span,
             reason=result.change.reason,
             context=context,
+            editor=result.editor,
+            run=run,
         )
     due = known.first_seen + span
+    reason, state = result.change.reason, CandidateState.SETTLING
     if now >= due:
-        reason = f"stood for {span.total_seconds() / 3600:g} hours: {result.change.reason}"
-        state = CandidateState.SETTLED
-    else:
-        reason, state = result.change.reason, CandidateState.SETTLING
+        free = result.decision.retraction  # what is taken back must not wait behind others
+        held = None if free else turnstile.enter(result.change.key, result.editor, run, now)
+        if held is None:
+            reason = f"stood for {span.total_seconds() / 3600:g} hours: {reason}"
+            state = CandidateState.SETTLED
+        else:
+            reason, due = held.reason, held.until
     if state is known.state and due == known.due_at:
         return known
     return replace(
-        known, change=result.change, state=state, due_at=due, reason=reason, context=context
+        known,
+        change=result.change,
+        state=state,
+        due_at=due,
+        reason=reason,
+        context=context,
+        editor=result.editor,
+        run=run,
     )
 
 

@@ -93,6 +93,46 @@ def lag(json: context.Json = False) -> None:
     context.print_table(["what", "value"], rows)
 
 
+@app.command()
+def runs(
+    everything: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
+    json: context.Json = False,
+) -> None:
+    """Bulk runs: one editor's work with one summary over many items. A sample of each goes to the
+    reviewers; the rest is held and follows what they say."""
+    with context.services() as services:
+        found = services.bulk_runs.list(everything=everything)
+    if json:
+        context.print_json(found)
+        return
+    rows = [
+        (r.id, r.editor, r.day, r.size, r.held, r.sampled, r.state, r.reason or r.summary)
+        for r in found
+    ]
+    names = ["run", "editor", "day", "items", "held", "sampled", "state", "summary or reason"]
+    context.print_table(names, rows)
+
+
+@app.command("decide-run")
+def decide_run(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id, of `watch runs`.")],
+    reason: Annotated[str, typer.Option("--reason", help="Stands at each of its changes.")],
+    release: Annotated[
+        bool, typer.Option("--release/--dismiss", help="Let its changes go on, or not.")
+    ],
+    actor: context.Actor = context.ME,
+    json: context.Json = False,
+) -> None:
+    """Decide a bulk run yourself, without its sample."""
+    with context.services() as services:
+        services.bulk_runs.decide(run, release=release, actor=actor, reason=reason)
+    state = "released" if release else "dismissed"
+    if json:
+        context.print_json({"run": run, "state": state})
+    else:
+        context.say(f"run {run} is {state}")
+
+
 def _listed(source: str) -> list[str]:
     """Item ids in a text, one a line: bare, as a link, or as the first column that has one."""
     try:

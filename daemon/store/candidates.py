@@ -34,7 +34,7 @@ _BEFORE_BATCH = (
 
 def apply_candidate(session: Session, item: str, candidate: Candidate, now: dt.datetime) -> None:
     """Store the candidate's new state and move its change accordingly."""
-    row = _store_candidate(session, item, candidate)
+    row = _store_candidate(session, item, candidate, now)
     match candidate.state:
         case CandidateState.SETTLING:
             _detect(session, row, candidate, now)
@@ -59,7 +59,9 @@ def withdraw_candidates(session: Session, item: str, reason: str, now: dt.dateti
         _end(session, row, ChangeState.WITHDRAWN, reason, now, _BEFORE_SETTLED)
 
 
-def _store_candidate(session: Session, item: str, candidate: Candidate) -> CandidateRow:
+def _store_candidate(
+    session: Session, item: str, candidate: Candidate, now: dt.datetime
+) -> CandidateRow:
     change = candidate.change
     row = session.get(CandidateRow, change.key)
     values: dict[str, Any] = {
@@ -71,7 +73,15 @@ def _store_candidate(session: Session, item: str, candidate: Candidate) -> Candi
         "reason": candidate.reason,
         "change": codec.to_data(change),
         "context": candidate.context,
+        "editor": candidate.editor,
+        "run": candidate.run,
     }
+    if candidate.state is not CandidateState.SETTLED:
+        values["settled_at"] = None
+    elif row is None or row.settled_at is None:
+        values["settled_at"] = now
+    if row is not None and row.run != candidate.run:
+        values["sampled"] = False
     if row is None:
         row = CandidateRow(key=change.key, **values)
     else:
@@ -205,4 +215,6 @@ def read_candidate(row: CandidateRow) -> Candidate:
         due_at=row.due_at,
         reason=row.reason,
         context=row.context,
+        editor=row.editor,
+        run=row.run,
     )

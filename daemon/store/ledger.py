@@ -22,6 +22,7 @@ from agents.ledger import (
     Dismissal,
     EditVerdict,
     ItemOutcome,
+    Traffic,
 )
 from daemon.clock import Clock
 from daemon.store.candidates import apply_candidate, read_candidate, withdraw_candidates
@@ -35,6 +36,7 @@ from daemon.store.rows import (
     EditVerdictRow,
     WatchItemRow,
 )
+from daemon.store.runs import close_decided, has_open, open_runs, read_traffic
 from knowledge import codec
 
 _CHUNK = 500
@@ -168,6 +170,20 @@ class SqlWatchLedger:
 
         return await self._database.reading(work)
 
+    async def traffic(
+        self, editors: Sequence[str], runs: Sequence[str], since: dt.datetime, sample: int
+    ) -> Traffic:
+        if not editors and not runs:
+            return Traffic()
+        return await self._database.writing(
+            lambda session: read_traffic(session, editors, runs, since, sample)
+        )
+
+    async def close_runs(self, now: dt.datetime, sample: int) -> int:
+        if not await self._database.reading(has_open):
+            return 0
+        return await self._database.writing(lambda session: close_decided(session, now, sample))
+
     async def seen(self, item: str, revisions: Sequence[int]) -> set[int]:
         def work(session: Session) -> set[int]:
             rows = _by(
@@ -258,6 +274,7 @@ def _record(session: Session, outcome: ItemOutcome, now: dt.datetime) -> None:
         session.merge(_verdict_row(verdict))
     for dismissal in outcome.dismissals:
         session.add(_dismissal_row(outcome.item, dismissal, now))
+    open_runs(session, outcome.runs, now)
     for candidate in outcome.candidates:
         apply_candidate(session, outcome.item, candidate, now)
     if outcome.redirect_to is not None or outcome.deleted:

@@ -130,6 +130,28 @@ class CandidateRow(Row, table=True):
     change: dict[str, Any] = _json()
     context: dict[str, Any] = _json()
     change_id: int | None = Field(default=None, foreign_key="change.id")
+    editor: str = Field(default="", index=True)
+    """Who made the last of its edits."""
+    run: str = Field(default="", index=True)
+    """The bulk run that its edits are part of."""
+    sampled: bool = False
+    """Drawn from its run for the reviewers."""
+    settled_at: dt.datetime | None = _time(nullable=True)
+
+
+class BulkRunRow(Row, table=True):
+    """One editor's work with one summary over many items on one day."""
+
+    id: str = Field(primary_key=True)
+    editor: str
+    summary: str
+    day: dt.date
+    size: int
+    state: str = Field(index=True)
+    reason: str = ""
+    opened_at: dt.datetime = _time()
+    decided_at: dt.datetime | None = _time(nullable=True)
+    decided_by: str | None = None
 
 
 class DismissalRow(Row, table=True):

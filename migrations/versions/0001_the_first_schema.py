@@ -18,6 +18,23 @@ QUEUED = "state IN ('detected','settling','settled','drafting','in_review','appr
 
 def upgrade() -> None:
     op.create_table(
+        "bulk_run",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("editor", sa.String(), nullable=False),
+        sa.Column("summary", sa.String(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(), nullable=False),
+        sa.Column("decided_at", sa.DateTime(), nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("bulk_run", schema=None) as batch_op:
+        batch_op.create_index("ix_bulk_run_state", ["state"], unique=False)
+
+    op.create_table(
         "answer",
         sa.Column("model", sa.String(), nullable=False),
         sa.Column("request", sa.String(), nullable=False),
@@ -238,6 +255,10 @@ def upgrade() -> None:
         sa.Column("change", sa.JSON(), nullable=False),
         sa.Column("context", sa.JSON(), nullable=False),
         sa.Column("change_id", sa.Integer(), nullable=True),
+        sa.Column("editor", sa.String(), nullable=False),
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("sampled", sa.Boolean(), nullable=False),
+        sa.Column("settled_at", sa.DateTime(), nullable=True),
         sa.ForeignKeyConstraint(
             ["change_id"],
             ["change.id"],
@@ -245,7 +266,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key"),
     )
     with op.batch_alter_table("candidate", schema=None) as batch_op:
+        batch_op.create_index("ix_candidate_editor", ["editor"], unique=False)
         batch_op.create_index("ix_candidate_item", ["item"], unique=False)
+        batch_op.create_index("ix_candidate_run", ["run"], unique=False)
         batch_op.create_index("ix_candidate_slot", ["slot"], unique=False)
         batch_op.create_index("ix_candidate_state", ["state"], unique=False)
 
