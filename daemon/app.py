@@ -37,6 +37,7 @@ from daemon.review import policy
 from daemon.service_loop import ServiceLoop
 from daemon.services import Services
 from daemon.store import leases
+from daemon.store.engine import SERVER_PATIENCE_S
 from daemon.upkeep.degraded import Degraded
 from daemon.upkeep.messages import Messages
 
@@ -90,7 +91,7 @@ class Almanac:
         settings.require_contact()
         settings.require_base_model()
         async with AsyncExitStack() as stack:
-            services = stack.enter_context(Services.open(settings))
+            services = stack.enter_context(Services.open(settings, patience_s=SERVER_PATIENCE_S))
             stack.enter_context(only_worker(settings.home, settings.worker.name))
             owner = _owner(settings)
             with services.database.write() as session:

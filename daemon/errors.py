@@ -3,6 +3,7 @@
 AlmanacError
 ├── Permanent            trying again changes nothing
 │   ├── ConfigError          a setting is unknown, missing or out of range
+│   │   └── DatabaseAway         the database's server does not answer, or not yet
 │   ├── NewerDatabaseError   the database belongs to a later Almanac
 │   ├── IllegalTransition    a state machine was asked for a move that it does not have
 │   ├── Conflict             somebody else was first: stale draft, moved alias, taken lease
@@ -35,6 +36,10 @@ class Retryable(AlmanacError):
 
 class ConfigError(Permanent):
     """A setting is unknown, missing or out of range."""
+
+
+class DatabaseAway(ConfigError):
+    """The database's server does not answer. A service waits for it; a command says so."""
 
 
 class NewerDatabaseError(Permanent):

@@ -292,7 +292,7 @@ class ServiceLoop:
     async def _drain(
         self, servers: list[uvicorn.Server], tasks: list[asyncio.Task[None]], began: float
     ) -> None:
-        self._scheduler.shutdown(wait=False)
+        self._scheduler.pause()  # a shutdown would cancel the steps that are at work
         self._almanac.agents.curator.drain()
         ends = [
             self._stream.end(_DRAIN_S),
@@ -304,6 +304,7 @@ class ServiceLoop:
         for result in await asyncio.gather(*ends, return_exceptions=True):
             if isinstance(result, BaseException):
                 log.warning("service.drain", reason=str(result))
+        self._scheduler.shutdown(wait=False)
         await asyncio.to_thread(self._almanac.jobs.stop_all, 1.0)  # what a last step still began
         await asyncio.to_thread(self._leadership.give_up)
         await asyncio.to_thread(self._signs.leave)

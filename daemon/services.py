@@ -190,9 +190,9 @@ class Services:
         self.backups = backups_of(settings, database)
 
     @classmethod
-    def open(cls, settings: Settings) -> Services:
-        """Open the database (migrating it) and everything over it. Raises ConfigError,
-        NewerDatabaseError."""
+    def open(cls, settings: Settings, *, patience_s: float = 0.0) -> Services:
+        """Open the database (migrating it) and everything over it, waiting up to `patience_s`
+        seconds for a server that does not answer yet. Raises ConfigError, NewerDatabaseError."""
         try:
             settings.home.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -201,7 +201,8 @@ class Services:
         def save(database: Database) -> None:
             backups_of(settings, database).create(label=f"-before-{Database.head()}")
 
-        return cls(settings, Database.open(settings.database_url, before_upgrade=save))
+        database = Database.open(settings.database_url, before_upgrade=save, patience_s=patience_s)
+        return cls(settings, database)
 
     def close(self) -> None:
         self.database.close()

@@ -34,6 +34,7 @@ class StreamLife:
     ) -> None:
         self._settings = settings
         self._ledger = services.ledger
+        self._clock = services.clock
         self._intake = intake
         self._degraded = degraded
         self._stop = asyncio.Event()
@@ -67,6 +68,7 @@ class StreamLife:
             self._ledger,
             user_agent=user_agent(self._settings),
             gap=self._intake.gap,
+            clock=self._clock.now,
         )
         try:
             while not stop.is_set():

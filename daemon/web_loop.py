@@ -20,6 +20,7 @@ from daemon.listening import listen
 from daemon.operating import Role
 from daemon.services import Services
 from daemon.stopping import catch_signals
+from daemon.store.engine import SERVER_PATIENCE_S
 from daemon.upkeep import sdnotify
 from daemon.upkeep.degraded import Degraded, Mode
 from daemon.upkeep.signs import WebSigns
@@ -55,7 +56,7 @@ class WebLoop:
     async def run(self) -> None:
         """Answer until SIGTERM or SIGINT. Raises ConfigError, also for a busy port."""
         settings = self._settings
-        with Services.open(settings) as services:
+        with Services.open(settings, patience_s=SERVER_PATIENCE_S) as services:
             check_binding(settings, accounts=services.accounts.any())
             listening = listen(settings.web.host, settings.web.port, "web.port")
             degraded = Degraded()

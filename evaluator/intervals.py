@@ -1,6 +1,7 @@
 """Intervals and tests: Wilson, exact and mean bounds, cluster bootstrap, McNemar, non-inferiority.
 
-Owns the statistics as pure functions (scipy's distributions); what they are applied to is
+Owns the statistics as pure functions (scipy's distributions, loaded when first asked: the service
+starts without them); what they are applied to is
 `evaluator.metrics`, what they decide `evaluator.gate`.
 """
 
@@ -11,7 +12,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
 
 Cell = tuple[str, float, float]
 """One cluster of a rate: (cluster, numerator, denominator). The rate is sum / sum."""
@@ -25,6 +25,8 @@ _HALVINGS = 20
 
 def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Two-sided Wilson score interval of a proportion; (0, 1) when n is 0."""
+    from scipy import stats
+
     if n == 0:
         return 0.0, 1.0
     result = stats.binomtest(round(successes), n).proportion_ci(confidence, method="wilson")
@@ -34,6 +36,8 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, f
 @lru_cache(maxsize=4096)
 def exact_upper(successes: float, n: int, alpha: float = 0.05) -> float:
     """One-sided Clopper-Pearson upper bound of a proportion; 1 when n is 0."""
+    from scipy import stats
+
     if n == 0 or successes >= n:
         return 1.0
     return float(stats.beta.ppf(1 - alpha, successes + 1, n - successes))
@@ -110,6 +114,8 @@ def mean_bounds(values: np.ndarray, alpha: float) -> tuple[float, float]:
     the sample allows. Unlike a bootstrap it keeps its level at a dozen clusters, whatever their
     spread. From `MANY` values on the normal approximation, with half a value to spare.
     """
+    from scipy import stats
+
     n = len(values)
     if n >= MANY:
         z = float(stats.norm.ppf(1 - alpha))
@@ -174,6 +180,8 @@ def bootstrap(cells: tuple[Cell, ...], seed: int = 0) -> np.ndarray:
 def mcnemar_exact(worse: int, better: int) -> float:
     """One-sided exact McNemar: the probability of at least `worse` of the discordant pairs getting
     worse if getting worse and better were equally likely; 1 without discordant pairs."""
+    from scipy import stats
+
     discordant = worse + better
     if discordant == 0:
         return 1.0

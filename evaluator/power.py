@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from scipy import stats
-
 from evaluator.intervals import exact_lower, exact_upper
 from evaluator.policy import Decide, Limit, Policy
 
@@ -30,6 +28,8 @@ def edits_for_lower(bar: float, misses: int = 0, alpha: float = 0.05) -> int:
 
 def pass_upper(n: int, true_rate: float, bar: float, alpha: float = 0.05) -> float:
     """Chance that n edits with a true failure rate clear an upper bar."""
+    from scipy import stats
+
     allowed = _most(n, lambda k: exact_upper(k, n, alpha) <= bar)
     return float(stats.binom.cdf(allowed, n, true_rate)) if allowed >= 0 else 0.0
 
@@ -42,6 +42,8 @@ def pass_lower(n: int, true_rate: float, bar: float, alpha: float = 0.05) -> flo
 def pass_chance(limit: Limit, n: int, true_rate: float, alpha: float) -> float:
     """Chance that a limit passes with `n` clusters of one success or failure each, at a true rate
     of the metric."""
+    from scipy import stats
+
     if n < max(1, limit.min_n):
         return 0.0
     if limit.decide is Decide.BOUND:
@@ -69,6 +71,8 @@ def items_for_margin(
 ) -> int:
     """Paired items for non-inferiority within `margin` when both versions are equally good and the
     given share of items differs between them."""
+    from scipy import stats
+
     z = float(stats.norm.ppf(1 - alpha) + stats.norm.ppf(power))
     return max(1, math.ceil(z * z * max(discordance, 1e-6) / margin**2))
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 from sqlmodel import Session
 
+from daemon.bench import service_chaos
 from daemon.bench.rows import ROOT, Op, Row
 from daemon.store.engine import Database
 from daemon.store.rows import ChangeRow
@@ -29,8 +30,6 @@ STOP_LIMIT_S = 15.0
 _NOWHERE = "http://127.0.0.1:9"
 _WAIT_S = 120.0
 _NOT_BUILT = {
-    "chaos on SQLite, differences from the undisturbed run": (0, Op.EQUAL, ""),
-    "chaos on PostgreSQL, differences from the undisturbed run": (0, Op.EQUAL, ""),
     "soak of one year, wall time": (3600, Op.AT_MOST, "s"),
     "soak of one year, growth of memory after the first tenth": (10, Op.AT_MOST, "%"),
     "full disk, writes after which the service did not go on by itself": (0, Op.EQUAL, ""),
@@ -59,6 +58,7 @@ def measure(quick: bool) -> list[Row]:
             told = f"{changes} changes"
             rows.append(_row(f"{role}, start to ready", min(starts), limit_s, told))
             rows.append(_row(f"{role}, stop", max(stops), STOP_LIMIT_S, told))
+    rows += service_chaos.measure(quick)
     for what, (bar, op, unit) in _NOT_BUILT.items():
         reason = "this part of the bench is not built yet"
         rows.append(Row(what=what, value=None, unit=unit, bar=bar, op=op, detail=reason))

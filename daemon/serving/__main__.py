@@ -27,7 +27,7 @@ from daemon.serving.process import serve
 from daemon.serving.source import RegistrySource
 from daemon.serving.upstream import Upstream
 from daemon.serving.vllm import VllmUpstream
-from daemon.store.engine import Database
+from daemon.store.engine import SERVER_PATIENCE_S, Database
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def run(settings: Settings) -> None:
     access = Access(settings.home)
     check_exposure(chosen.host, access, public=chosen.public)
     listening = listen(chosen.host, chosen.port, "gateway.port")
-    database = Database.open(settings.database_url)
+    database = Database.open(settings.database_url, patience_s=SERVER_PATIENCE_S)
     try:
         upstream, base_digest = _upstream(settings)
         clock = clock_of(settings)

@@ -10,21 +10,29 @@ a power cut.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlmodel import Session
 
-from daemon.errors import ConfigError, NewerDatabaseError
+from daemon.errors import ConfigError, DatabaseAway, NewerDatabaseError
 from daemon.store import postgres
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 BUSY_TIMEOUT_S = 30.0
+SERVER_PATIENCE_S = 150.0
+"""A service that is started before its database's server waits so long, then ends and is started
+again: within `TimeoutStartSec` of the unit."""
+_ASK_AGAIN_S = 1.0
 _WRITER = {"writer": True}
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
@@ -67,13 +75,30 @@ class Database:
 
     @classmethod
     def open(
-        cls, url: str, *, before_upgrade: Callable[[Database], None] | None = None
+        cls,
+        url: str,
+        *,
+        before_upgrade: Callable[[Database], None] | None = None,
+        patience_s: float = 0.0,
     ) -> Database:
-        """Connect and migrate to the newest schema. Raises NewerDatabaseError, ConfigError.
+        """Connect and migrate to the newest schema, waiting up to `patience_s` seconds for a server
+        that does not answer. Raises NewerDatabaseError, ConfigError; of those DatabaseAway.
 
         `before_upgrade` is called with the database as it is when an older schema is about to be
         upgraded: the place of a backup. When it raises, nothing is upgraded.
         """
+        until = time.monotonic() + patience_s
+        while True:
+            try:
+                return cls._open(url, before_upgrade)
+            except DatabaseAway as error:
+                if time.monotonic() >= until:
+                    raise
+                log.warning("database.away", reason=str(error))
+                time.sleep(_ASK_AGAIN_S)
+
+    @classmethod
+    def _open(cls, url: str, before_upgrade: Callable[[Database], None] | None) -> Database:
         database = cls(url)
         try:
             if before_upgrade is not None and database.is_older():
@@ -84,6 +109,11 @@ class Database:
             if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
                 raise  # a migration that is wrong, not a database that is none
             why = " ".join(str(error.orig).split())
+            if not database.is_sqlite and postgres.is_away(error):
+                raise DatabaseAway(
+                    f"the server of {database.shown_url} does not answer: {why}; start it, or name "
+                    "another with database.url"
+                ) from None
             raise ConfigError(
                 f"the database {database.shown_url} cannot be opened: {why}; mend or move "
                 "it, or name another with home or database.url"

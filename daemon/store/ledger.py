@@ -312,10 +312,11 @@ def _clean(session: Session, item: str, now: dt.datetime) -> None:
     caught_up = row.revision <= (base.revision if base else 0)
     if caught_up or row.attempts >= _LAGGING_LOOKS:
         session.delete(row)
-    else:
-        _postpone(
-            session, item, now, "the answer was older than the mark"
-        )  # the answer was older than the mark: a lagging replica
+    elif row.attempts == 0:  # the mark came while the item was looked at: look again at once
+        row.attempts, row.why = 1, "marked during the look"
+        session.add(row)
+    else:  # a lagging replica
+        _postpone(session, item, now, "the answer was older than the mark")
 
 
 def _leave(session: Session, item: WatchItemRow, outcome: ItemOutcome, now: dt.datetime) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DatabaseError
 
 BACKEND = "postgresql"
 WRITER_LOCK = 0x416C6D61
@@ -54,6 +55,12 @@ def engine_options(lock_timeout_s: float) -> dict[str, Any]:
             "keepalives_idle": 30,
         },
     }
+
+
+def is_away(error: DatabaseError) -> bool:
+    """Whether nobody answered, or a server that starts or stops, rather than one that refuses."""
+    why = str(error.orig)  # libpq gives no code for a connection that was not made
+    return "FATAL" not in why or "the database system is " in why
 
 
 def begin(connection: Connection) -> None:

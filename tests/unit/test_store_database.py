@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import SQLModel, select
 
-from daemon.errors import ConfigError, NewerDatabaseError
+from daemon.errors import ConfigError, DatabaseAway, NewerDatabaseError
 from daemon.store.engine import Database
 from daemon.store.rows import CursorRow, EventRow
 from tests.databases import PostgresServer, url_for
@@ -80,9 +81,22 @@ def test_a_url_that_is_none_is_a_config_error() -> None:
 
 
 def test_a_server_that_does_not_answer_is_told_in_one_line_without_the_password() -> None:
-    with pytest.raises(ConfigError, match="cannot be opened") as caught:
+    with pytest.raises(DatabaseAway, match="does not answer") as caught:
         Database.open("postgresql://me:secret@127.0.0.1:9/almanac")
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_service_waits_for_a_server_that_is_away_but_not_for_one_that_refuses() -> None:
+    began = time.monotonic()
+    with pytest.raises(DatabaseAway, match="does not answer"):
+        Database.open("postgresql://me@127.0.0.1:9/almanac", patience_s=1.5)
+    assert time.monotonic() - began >= 1.5
+    refused = PostgresServer.shared().url("there_is_none_such")
+    began = time.monotonic()
+    with pytest.raises(ConfigError) as caught:
+        Database.open(refused, patience_s=30.0)
+    assert not isinstance(caught.value, DatabaseAway)
+    assert time.monotonic() - began < 15
 
 
 def test_a_reader_sees_one_state_while_others_write(database: Database) -> None:
