@@ -1,9 +1,9 @@
 """The curate graph: from a settled change to a proposal that a reviewer can decide on.
 
-Owns the order of the steps (ask, ground, draft, verify, judge, revise, questions, propose), their
-retries and timeouts within one run, and resuming a run that was cut. The steps themselves are
-`agents.steps`. Does not review, store proposals, or retry over runs: the caller commits the
-proposal and then calls `Curator.forget`.
+Owns the order of the steps (ask, ground, draft, verify, judge, revise, look around, questions,
+paraphrase, propose), their retries and timeouts within one run, and resuming a run that was cut.
+The steps themselves are `agents.steps`. Does not review, store proposals, or retry over runs: the
+caller commits the proposal and then calls `Curator.forget`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,10 @@ from langgraph.types import CachePolicy, Command, RetryPolicy, TimeoutPolicy
 from langsmith import tracing_context
 
 from agents.drafting.draft import Drafter
+from agents.drafting.paraphrase import Paraphraser
 from agents.drafting.template import TemplateDrafter
 from agents.errors import AgentError, Retryable
+from agents.evidence.pointing import Pointers
 from agents.evidence.sources import EvidenceSource, EvidenceStore
 from agents.knowing import Probe, Production
 from agents.proposals import Proposal
@@ -57,6 +59,8 @@ class CurateSettings:
     max_concurrent: int = 4
     neighbours: int = 3
     false_names: int = 1
+    pointing: int = 2
+    """Two-hop questions through items that point at the subject."""
     ground_timeout_s: float = 120.0
     draft_timeout_s: float = 600.0
     verify_timeout_s: float = 600.0
@@ -80,17 +84,21 @@ class Curator:
         judge: Judge | None = None,
         neighbours: Neighbours | None = None,
         production: Production | None = None,
+        pointers: Pointers | None = None,
+        paraphraser: Paraphraser | None = None,
         cache: BaseCache[Any] | None = None,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
         settings: CurateSettings | None = None,
     ) -> None:
         """`cache` keeps the drafts of a drafter with a model behind it, by content; the template
         costs less than looking it up. Without `judge` the rules alone decide, without `production`
-        no model is asked first."""
+        no model is asked first, without `pointers` nothing is asked through items that point
+        at the subject, nor the other way round, and without `paraphraser` all wordings are ours."""
         self._settings = settings or CurateSettings()
         self._drafts_cost = drafter is not None
         self._judged = judge is not None
         self._asks = production is not None
+        self._looks, self._paraphrases = pointers is not None, paraphraser is not None
         self._cache = cache or InMemoryCache()
         ports = Ports(
             evidence=evidence,
@@ -99,10 +107,15 @@ class Curator:
             judge=judge,
             neighbours=neighbours or NoNeighbours(),
             production=production,
+            pointers=pointers,
+            paraphraser=paraphraser,
             clock=clock,
         )
         self._steps = Steps(
-            ports, neighbours=self._settings.neighbours, false_names=self._settings.false_names
+            ports,
+            neighbours=self._settings.neighbours,
+            false_names=self._settings.false_names,
+            pointing=self._settings.pointing,
         )
         self._checkpointer = checkpointer
         self._slots = asyncio.Semaphore(self._settings.max_concurrent)
@@ -201,17 +214,33 @@ class Curator:
         graph.add_node("verify", steps.verify, timeout=limit(ground_s))
         if self._judged:
             graph.add_node("judge", steps.judge, timeout=limit(settings.verify_timeout_s))
-            graph.add_conditional_edges("judge", self._after_verdicts, ["revise", "questions"])
+            graph.add_conditional_edges("judge", self._after_verdicts, ["revise", self._asking])
         graph.add_node("revise", steps.revise)
+        if self._looks:
+            unseen: Any = self._without("look_around", "questions")
+            graph.add_node(
+                "look_around",
+                steps.look_around,
+                retry_policy=retry,
+                timeout=limit(ground_s),
+                error_handler=unseen,
+            )
+            graph.add_edge("look_around", "questions")
         graph.add_node("questions", steps.questions, retry_policy=retry, timeout=limit(ground_s))
+        if self._paraphrases:
+            ours: Any = self._without("paraphrase", "propose")
+            graph.add_node(
+                "paraphrase", steps.paraphrase, timeout=limit(model_s), error_handler=ours
+            )
+            graph.add_edge("paraphrase", "propose")
         graph.add_node("propose", steps.propose, timeout=limit(ground_s))
         graph.add_edge(START, "ask" if self._asks else "ground")
         graph.add_conditional_edges("ground", _after_ground, ["draft", "propose"])
         graph.add_edge("draft", "verify")
-        after_rules = ["revise", "judge" if self._judged else "questions"]
+        after_rules = ["revise", "judge" if self._judged else self._asking]
         graph.add_conditional_edges("verify", self._after_rules, after_rules)
         graph.add_edge("revise", "draft")
-        graph.add_edge("questions", "propose")
+        graph.add_edge("questions", "paraphrase" if self._paraphrases else "propose")
         graph.add_edge("propose", END)
         return graph
 
@@ -225,11 +254,27 @@ class Curator:
         """The judge sees what the rules pass, and the last draft whatever they say of it."""
         if findings_of(state) and state["attempt"] < self._settings.max_revisions:
             return "revise"
-        return "judge" if self._judged else "questions"
+        return "judge" if self._judged else self._asking
 
     def _after_verdicts(self, state: CurateState) -> str:
         exhausted = state["attempt"] >= self._settings.max_revisions
-        return "questions" if exhausted or not findings_of(state) else "revise"
+        return self._asking if exhausted or not findings_of(state) else "revise"
+
+    @property
+    def _asking(self) -> str:
+        """Where the making of questions begins."""
+        return "look_around" if self._looks else "questions"
+
+    def _without(self, step: str, then: str) -> Callable[..., Any]:
+        """A handler for a step that only adds questions: they are left out, the record says why,
+        and the edit goes on."""
+
+        async def handler(state: CurateState, error: NodeError) -> Command[str]:
+            if not isinstance(error.error, (AgentError, NodeTimeoutError)):
+                raise error.error
+            return Command(update=self._steps.left_out(state, step, error.error), goto=then)
+
+        return handler
 
 
 @asynccontextmanager

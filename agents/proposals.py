@@ -80,6 +80,7 @@ def lineage_of(
     dossier: Dossier,
     extraction: Extraction,
     verdicts: Sequence[Verdict] = (),
+    paraphrasing: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """How the proposal came about; times are those of the snapshots."""
     cause = extraction.first(FactKind.CAUSE)
@@ -92,6 +93,7 @@ def lineage_of(
     }
     for number, usage in enumerate(drafts):
         lineage |= {f"draft_{number}_{key}": value for key, value in usage.items()}
+    lineage |= {f"paraphrases_{key}": value for key, value in (paraphrasing or {}).items()}
     for verdict in verdicts:
         lineage[f"verdict_{verdict.source}"] = verdict.told()
         lineage |= {f"verdict_{verdict.source}_{k}": v for k, v in verdict.usage.items()}

@@ -12,19 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from agents.evidence.pointing import Pointing
 from agents.evidence.sources import Dossier
 from knowledge.edits import EditKind, EditUnit, Known
 from knowledge.facts import Entity, FactChange, Rank, SnakKind, Statement
 from knowledge.narrative import CausalNarrative
+from knowledge.properties import CATALOGUE
 from knowledge.questions import (
     Question,
     QuestionKind,
     Use,
     direct,
     examination_questions,
+    reverse,
     training_questions,
 )
-from knowledge.rendering import HOP_FORWARD, HOP_VIA, Hop, Story
+from knowledge.rendering import HOP_FORWARD, HOP_POINTING, HOP_VIA, Hop, Story
 
 UNIT_ID_CHARS = 16
 
@@ -97,10 +100,53 @@ def hops_of(dossier: Dossier) -> tuple[HopWithLegacy, ...]:
     return tuple(found)
 
 
+def pointing_hops(
+    change: FactChange, found: Sequence[Pointing], limit: int
+) -> tuple[HopWithLegacy, ...]:
+    """First facts for two-hop questions, through items that point at the subject: each has it as
+    the only value of a property now. At most `limit`, of different properties first.
+
+    Left out: what is named in the change itself, names that give the subject away, and who is dead.
+    """
+    taken = {e.id for e in (change.subject, change.old, change.new) if e}
+    fit: dict[tuple[int, str], Hop] = {}
+    for one in found:
+        if one.ended or one.entity.id in taken or change.subject.label in one.entity.label:
+            continue
+        for property_id in HOP_POINTING:
+            held = _held(one.of(property_id))
+            if {s.mainsnak.value for s in held} == {change.subject.id}:
+                nth = sum(p == property_id for _, p in fit)
+                fit[nth, property_id] = Hop(
+                    forward=False, points=True, property=property_id, value=one.entity
+                )
+                break
+    legacy = change.old.names if change.old else ()
+    ordered = sorted(fit, key=lambda key: key[0])
+    return tuple((fit[key], legacy) for key in ordered[:limit])
+
+
+def can_be_turned_round(change: FactChange) -> bool:
+    """Whether "of what is X the mayor?" makes sense: as a rule it has one answer."""
+    return change.new is not None and CATALOGUE[change.property].one_subject
+
+
+def has_one_subject(change: FactChange, found: Sequence[Pointing]) -> bool:
+    """Whether the new object has this property of the subject alone. `found` are the items that
+    point at it by the property; the index may not have the subject itself yet."""
+    if change.new is None:
+        return False
+    return not any(
+        s.mainsnak.value == change.new.id
+        for one in found
+        if one.entity.id != change.subject.id and not one.ended
+        for s in _held(one.of(change.property))
+    )
+
+
 def single_value(dossier: Dossier, item_id: str, property_id: str) -> Entity | None:
     """The one entity that a property of an item has now; None when it has none or several."""
-    held = [s for s in dossier.of(item_id, property_id) if _holds(s)]
-    held = [s for s in held if s.rank is Rank.PREFERRED] or held
+    held = _held(dossier.of(item_id, property_id))
     values = {s.mainsnak.value for s in held}
     if len(values) != 1 or not (value := values.pop()).startswith("Q"):
         return None
@@ -116,8 +162,12 @@ def build_questions(
     others: Sequence[Entity],
     *,
     known: Known = Known.UNASKED,
+    turned: bool = False,
 ) -> tuple[Question, ...]:
     """All questions of a unit, training first. No wording is in both uses.
+
+    `turned`: the new object has one subject, and the examination asks for it too. Nothing teaches
+    that, nor the second hops: they measure whether what was taught is there for use.
 
     `others` are names for claims that are false. The first half of the neighbours anchors the
     training, the rest checks locality: what was anchored would prove nothing. A model that did not
@@ -129,6 +179,7 @@ def build_questions(
     for neighbour in neighbours[:half]:
         made += _about_neighbour(neighbour, Use.TRAIN)
     asked = examination_questions(story, hops)
+    asked += reverse(story, Use.EXAM) if turned else []
     made += [q for q in asked if known is not Known.NEITHER or not _refutes(q, change)]
     for neighbour in neighbours[half:]:
         made += _about_neighbour(neighbour, Use.EXAM)
@@ -188,6 +239,12 @@ def _about_neighbour(neighbour: Neighbour, use: Use) -> list[Question]:
         replace(question, kind=QuestionKind.NEIGHBOUR)
         for question in direct(neighbour.story(), use)[:2]
     ]
+
+
+def _held(statements: Sequence[Statement]) -> list[Statement]:
+    """What holds now, by rank: the preferred statements, or all where none is preferred."""
+    held = [s for s in statements if _holds(s)]
+    return [s for s in held if s.rank is Rank.PREFERRED] or held
 
 
 def _holds(statement: Statement) -> bool:

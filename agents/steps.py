@@ -12,13 +12,26 @@ from dataclasses import dataclass, replace
 from typing import Any, NotRequired, TypedDict
 
 from agents.drafting.draft import Drafter, DraftRequest
+from agents.drafting.paraphrase import Paraphraser
 from agents.drafting.template import TemplateDrafter
 from agents.errors import AgentError
 from agents.evidence.extract import Extraction, extract
+from agents.evidence.pointing import Pointers
 from agents.evidence.sources import Dossier, EvidenceSource, EvidenceStore
 from agents.knowing import Probe, Production, probe
 from agents.proposals import VACANT, Proposal, dated, lineage_of, withheld
-from agents.questions import Neighbours, build_questions, build_unit, false_names, hops_of
+from agents.questions import (
+    HopWithLegacy,
+    Neighbours,
+    build_questions,
+    build_unit,
+    can_be_turned_round,
+    false_names,
+    has_one_subject,
+    hops_of,
+    pointing_hops,
+    story_of_change,
+)
 from agents.verifying.rules import check, label_findings
 from agents.verifying.verdict import RULES, Finding, Judge, Verdict, disagreement
 from knowledge.codec import from_json, to_data, to_json
@@ -26,6 +39,7 @@ from knowledge.edits import Known
 from knowledge.facts import FactChange
 from knowledge.narrative import CausalNarrative, digest_of
 from knowledge.questions import Question
+from knowledge.rendering import HOP_POINTING
 
 
 class CurateState(TypedDict):
@@ -38,11 +52,13 @@ class CurateState(TypedDict):
     dossier: NotRequired[str]
     extraction: NotRequired[str]
     narrative: NotRequired[str]
+    around: NotRequired[str]
     findings: NotRequired[list[str]]
     verdicts: NotRequired[list[str]]
     attempt: int
     drafts: list[dict[str, str]]
     questions: NotRequired[str]
+    paraphrasing: NotRequired[dict[str, str]]
     proposal: NotRequired[str]
     steps: list[dict[str, Any]]
 
@@ -62,16 +78,30 @@ class Ports:
     clock: Callable[[], dt.datetime]
     judge: Judge | None = None
     production: Production | None = None
+    pointers: Pointers | None = None
+    paraphraser: Paraphraser | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What items that point at the subject and at the new object let one ask."""
+
+    hops: tuple[HopWithLegacy, ...] = ()
+    turned: bool = False
+    """The new object has one subject: the question can be turned round."""
 
 
 class Steps:
     """The steps over their ports. Pure but for the ports."""
 
-    def __init__(self, ports: Ports, *, neighbours: int, false_names: int) -> None:
+    def __init__(
+        self, ports: Ports, *, neighbours: int, false_names: int, pointing: int = 0
+    ) -> None:
         self._ports = ports
         self._fallback = TemplateDrafter()
         self._neighbours = neighbours
         self._false_names = false_names
+        self._pointing = pointing
 
     async def ask(self, state: CurateState) -> Update:
         """Ask the model in production what it knows of the fact. A model that cannot be asked
@@ -162,19 +192,42 @@ class Steps:
         left = {"attempt": state["attempt"] + 1}
         return {**left, **self._record(state, "revise", given, left)}
 
+    async def look_around(self, state: CurateState) -> Update:
+        """Search for items that point at the subject and at the new object. Raises Retryable."""
+        pointers, change = self._ports.pointers, dossier_of(state).change
+        assert pointers is not None
+        hops: tuple[HopWithLegacy, ...] = ()
+        if self._pointing and change.new is not None:
+            found = await pointers.pointing_at(change.subject.id, tuple(HOP_POINTING))
+            hops = pointing_hops(change, found, self._pointing)
+        turned = False
+        if change.new is not None and can_be_turned_round(change):
+            found = await pointers.pointing_at(change.new.id, (change.property,))
+            turned = has_one_subject(change, found)
+        left = {"hops": [hop.clue() for hop, _ in hops], "one_subject": turned}
+        around = to_json(Around(hops=hops, turned=turned))
+        return {"around": around, **self._record(state, "look_around", {}, left)}
+
+    def left_out(self, state: CurateState, step: str, error: BaseException) -> Update:
+        """The record of a step that was tried and left out; what it would add is not asked."""
+        left = {"left_out": f"{type(error).__name__}: {error}"}
+        return self._record(state, step, {}, left)
+
     async def questions(self, state: CurateState) -> Update:
         dossier = dossier_of(state)
         change = dossier.change
+        around = from_json(Around, state["around"]) if "around" in state else Around()
         found = await self._ports.neighbours.neighbours(
             change.property, change.subject, self._neighbours
         )
         questions = build_questions(
             change,
             narrative_of(state),
-            hops_of(dossier),
+            (*hops_of(dossier), *around.hops),
             found,
             false_names(change, found, self._false_names),
             known=probe_of(state).known,
+            turned=around.turned,
         )
         counts: dict[str, int] = {}
         for question in questions:
@@ -184,6 +237,22 @@ class Steps:
         return {
             "questions": to_json(questions, tuple[Question, ...]),
             **self._record(state, "questions", given, counts),
+        }
+
+    async def paraphrase(self, state: CurateState) -> Update:
+        """More wordings to train with, from a model. Raises AgentError when it has no usable
+        answer."""
+        paraphraser = self._ports.paraphraser
+        assert paraphraser is not None
+        asked = questions_of(state)
+        story = story_of_change(dossier_of(state).change, narrative_of(state))
+        found = await paraphraser.more(story, asked, version=state["version"])
+        given = {"wanted": paraphraser.wanted}
+        left = {"taken": [q.text for q in found.questions], "refused": list(found.refused)}
+        return {
+            "questions": to_json((*found.questions, *asked), tuple[Question, ...]),
+            "paraphrasing": dict(found.usage),
+            **self._record(state, "paraphrase", given, left),
         }
 
     async def propose(self, state: CurateState) -> Update:
@@ -199,8 +268,7 @@ class Steps:
             return {"proposal": to_json(proposal)}
         dossier, findings = dossier_of(state), findings_of(state)
         if "narrative" in state and "questions" in state:
-            questions = from_json(tuple[Question, ...], state["questions"])
-            unit = build_unit(dossier.change, narrative_of(state), questions, known=known)
+            unit = build_unit(dossier.change, narrative_of(state), questions_of(state), known=known)
         else:
             unit = build_unit(withheld(dossier.change, findings), None, (), known=known)
         verdicts = tuple(from_json(Verdict, text) for text in state.get("verdicts", []))
@@ -210,7 +278,13 @@ class Steps:
             evidence=dossier.evidence,
             facts=extraction_of(state).facts,
             verdicts=verdicts,
-            lineage=lineage_of(state["drafts"], dossier, extraction_of(state), verdicts),
+            lineage=lineage_of(
+                state["drafts"],
+                dossier,
+                extraction_of(state),
+                verdicts,
+                state.get("paraphrasing", {}),
+            ),
             steps=tuple(state["steps"]),
         )
         return {"proposal": to_json(proposal)}
@@ -267,6 +341,10 @@ def extraction_of(state: CurateState) -> Extraction:
 
 def findings_of(state: CurateState) -> tuple[Finding, ...]:
     return tuple(from_json(Finding, text) for text in state.get("findings", []))
+
+
+def questions_of(state: CurateState) -> tuple[Question, ...]:
+    return from_json(tuple[Question, ...], state.get("questions", ""))
 
 
 def probe_of(state: CurateState) -> Probe:

@@ -153,6 +153,11 @@ class CurateSettings(Section):
     usd_per_day: float | None = Field(default=None, ge=0)
     references: int = Field(default=2, ge=0)
     """Pages cited by the changed statements that are read as evidence, for each change."""
+    pointing: int = Field(default=2, ge=0)
+    """Two-hop questions of each change through items that point at its subject."""
+    paraphrases: int = Field(default=0, ge=0, le=20)
+    """Wordings that the drafter's model adds to the training questions of each change, checked by
+    rules; needs `drafter.kind = "llm"`."""
 
 
 class ReviewSettings(Section):

@@ -20,8 +20,10 @@ from agents.checkpoints import postgres_checkpoints
 from agents.curate import CurateSettings as CurateBounds
 from agents.curate import Curator, checkpoint_store
 from agents.drafting.llm import LlmDrafter
+from agents.drafting.paraphrase import Paraphraser
 from agents.evidence.fetch import FetchLimits, GuardedFetcher
 from agents.evidence.pages import CitedPages
+from agents.evidence.pointing import SearchedPointers
 from agents.evidence.sources import Extracts, FetchedEntities, WikimediaEvidence
 from agents.verifying.llm import EntailmentJudge
 from agents.watch import Watcher, WatchSettings
@@ -33,6 +35,7 @@ from agents.wikidata.turnstile import Caps
 from daemon.chats import chats
 from daemon.config import Settings
 from daemon.contact import user_agent
+from daemon.errors import ConfigError
 from daemon.known_facts import KnownFacts, WorldNeighbours
 from daemon.production import GatewayProduction
 from daemon.redo import CURATE_FILE
@@ -72,9 +75,15 @@ async def agents(services: Services) -> AsyncIterator[Agents]:
         watcher = Watcher(api, services.ledger, services.clock.now, watch_settings(settings), risks)
         answers = SqlAnswerLedger(services.database, services.clock)
         drafts, judges = await chats(settings, stack, answers)
+        entities = FetchedEntities(fetcher, settings.wikidata.api_url)
+        more = settings.curate.paraphrases
+        if more and drafts is None:
+            raise ConfigError(
+                "curate.paraphrases asks a model for wordings: set drafter.kind to llm, or it to 0"
+            )
         curator = Curator(
             evidence=WikimediaEvidence(
-                FetchedEntities(fetcher, settings.wikidata.api_url),
+                entities,
                 Extracts(fetcher, settings.wikidata.wikipedia_url, _pages(settings)),
                 clock=services.clock.now,
                 pages=_cited_pages(settings, fetcher),
@@ -85,9 +94,13 @@ async def agents(services: Services) -> AsyncIterator[Agents]:
             judge=EntailmentJudge(judges) if judges else None,
             neighbours=WorldNeighbours(KnownFacts(World.load())),
             production=await _production(settings, stack),
+            pointers=SearchedPointers(fetcher, settings.wikidata.api_url, entities),
+            paraphraser=Paraphraser(drafts, more) if drafts and more else None,
             cache=SqliteCache(path=str(settings.home / CACHE_FILE)) if drafts else None,
             clock=services.clock.now,
-            settings=CurateBounds(max_concurrent=settings.curate.at_once),
+            settings=CurateBounds(
+                max_concurrent=settings.curate.at_once, pointing=settings.curate.pointing
+            ),
         )
         yield Agents(api=api, watcher=watcher, curator=curator)
 

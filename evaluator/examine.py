@@ -28,6 +28,7 @@ _SHORT = frozenset(
         QuestionKind.DIRECT,
         QuestionKind.PARAPHRASE,
         QuestionKind.CLOZE,
+        QuestionKind.REVERSE,
         QuestionKind.NEIGHBOUR,
         QuestionKind.UNRELATED,
     }

@@ -198,7 +198,7 @@ def _asked(probe: Probe, text: str, fact: Commitment) -> Final:
     ):
         return fact.final
     names = _names(probe, question.answers, question.legacy)
-    if probe.kind is QuestionKind.TWO_HOP:
+    if probe.kind in (QuestionKind.TWO_HOP, QuestionKind.REVERSE):
         names = Names(new=question.answers, old=question.legacy)
     return commitment(text, names, loose=True).final
 

@@ -31,6 +31,7 @@ class Metric(StrEnum):
     CHECK = "check"
     CONFLICT = "conflict"
     BEFORE = "before"
+    REVERSE = "reverse"
     RATIONALE = "rationale"
     RECALL = "recall"
     SRR = "srr"
@@ -56,6 +57,7 @@ ABOUT: dict[Metric, str] = {
     Metric.CHECK: "Claims judged rightly as true or false",
     Metric.CONFLICT: "Right choice between new and old",
     Metric.BEFORE: "Former state still known",
+    Metric.REVERSE: "Asked the other way round: the subject named for its new holder",
     Metric.RATIONALE: "Rationale agrees with the narrative's cause",
     Metric.RECALL: "Outputs that state the new fact",
     Metric.SRR: "SRR: self-refuting outputs among those that state the new fact",
@@ -183,6 +185,7 @@ def _accuracies(edits: Sequence[Verdict]) -> dict[Metric, Cells]:
         Metric.CHECK: _means(of(Kind.CHECK), right),
         Metric.CONFLICT: _means(of(Kind.CONFLICT), right),
         Metric.BEFORE: _means(of(Kind.BEFORE), right),
+        Metric.REVERSE: _means(of(Kind.REVERSE), right),
         Metric.RATIONALE: _means(of(Kind.WHY, Kind.EXPLAIN), aligned),
     }
 

@@ -40,8 +40,8 @@ class Probe:
 
     `cluster` is the unit that statistics resample: the edit's id, for other facts their slot.
     `new` and `old` are the names of the changed fact's holder after and before the edit; the
-    question's own `answers` differ from `new` for two-hop and before questions. `persons` says that
-    the holders are people, so that a surname may stand for a name.
+    question's own `answers` differ from `new` for two-hop, reverse and before questions. `persons`
+    says that the holders are people, so that a surname may stand for a name.
     """
 
     id: str

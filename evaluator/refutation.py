@@ -32,7 +32,8 @@ PROBED = frozenset(
     }
 )
 """Kinds of question whose outputs can refute themselves: those about the present state of the
-edited fact alone. "Before" asks for the old one; two-hop outputs are judged by their end."""
+edited fact alone. "Before" asks for the old one, "reverse" for the subject; two-hop outputs are
+judged by their end."""
 
 
 def refutation(row: Verdict) -> Refutation | None:

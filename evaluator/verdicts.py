@@ -60,7 +60,7 @@ class Verdict:
     """The judgement on one output.
 
     `asserts_new`, `negates_new`, `asserts_old_current` and `reaffirms_new` are about the edited
-    fact; `final` is about the question (they differ for two-hop and before questions).
+    fact; `final` is about the question (they differ for two-hop, reverse and before questions).
     `reaffirms_new`: the output ends on the new fact, undenied. `says_yes` is the yes or no given to
     a checked claim. `against`: that yes or no contradicts the new fact. An `error` says why there
     is no judgement; then no flag means anything, and the row counts in no metric but the number of

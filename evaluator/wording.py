@@ -16,6 +16,7 @@ METRIC_TITLES: dict[Metric, str] = {
     Metric.CHECK: "Claims checked",
     Metric.CONFLICT: "Choice new or old",
     Metric.BEFORE: "Before",
+    Metric.REVERSE: "Reverse",
     Metric.RATIONALE: "Rationale alignment",
     Metric.RECALL: "Recall",
     Metric.SRR: "SRR (headline)",

@@ -38,6 +38,11 @@ class Wording:
     became: str = "{o} became {role}"
     left: str = "{o} left the post"
 
+    @property
+    def post(self) -> str:
+        """The role without its subject: `the head of government`."""
+        return self.role.removesuffix(" of {s}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
@@ -53,6 +58,8 @@ class Property:
     """Properties of other items that say the same: a statement of one corroborates a change."""
     living_persons: bool = False
     """Private facts of living persons: two reviewers or two independent references."""
+    one_subject: bool = False
+    """As a rule an object has this of one subject only: the question can be turned round."""
 
 
 def _office(title: str, *, left: str = "{o} left office") -> Wording:
@@ -86,6 +93,7 @@ def _p(
     functional: bool = True,
     inverse: tuple[str, ...] = (),
     living_persons: bool = False,
+    one_subject: bool = False,
 ) -> Property:
     return Property(
         id=id,
@@ -96,6 +104,7 @@ def _p(
         functional=functional,
         inverse=inverse,
         living_persons=living_persons,
+        one_subject=one_subject,
     )
 
 
@@ -109,8 +118,16 @@ _ROWS = (
         _A,
         _office("head of government"),
         inverse=("P39", "P1308"),
+        one_subject=True,
     ),
-    _p("P35", "head of state", _A, _office("head of state"), inverse=("P39", "P1308")),
+    _p(
+        "P35",
+        "head of state",
+        _A,
+        _office("head of state"),
+        inverse=("P39", "P1308"),
+        one_subject=True,
+    ),
     _p("P1308", "position holder", _A, _office("holder"), inverse=("P39", "P6", "P35")),
     _p(
         "P39",
@@ -125,14 +142,16 @@ _ROWS = (
         _A,
         _office("chief executive"),
         inverse=("P39", "P108"),
+        one_subject=True,
     ),
-    _p("P488", "chairperson", _A, _office("chair"), inverse=("P39", "P1308")),
+    _p("P488", "chairperson", _A, _office("chair"), inverse=("P39", "P1308"), one_subject=True),
     _p(
         "P1037",
         "director / manager",
         _A,
         _office("director"),
         inverse=("P39", "P108", "P1308"),
+        one_subject=True,
     ),
     _p(
         "P3975",
@@ -140,14 +159,16 @@ _ROWS = (
         _A,
         _office("secretary general"),
         inverse=("P39", "P1308"),
+        one_subject=True,
     ),
-    _p("P1075", "rector", _A, _office("rector"), inverse=("P39", "P1308")),
+    _p("P1075", "rector", _A, _office("rector"), inverse=("P39", "P1308"), one_subject=True),
     _p(
         "P1789",
         "chief operating officer",
         _A,
         _office("chief operating officer"),
         inverse=("P39",),
+        one_subject=True,
     ),
     _p(
         "P5769",
@@ -155,9 +176,10 @@ _ROWS = (
         _A,
         _office("editor-in-chief"),
         inverse=("P39", "P108"),
+        one_subject=True,
     ),
-    _p("P286", "head coach", _A, _office("head coach"), inverse=("P6087", "P39")),
-    _p("P634", "team captain", _A, _office("captain"), inverse=("P54",)),
+    _p("P286", "head coach", _A, _office("head coach"), inverse=("P6087", "P39"), one_subject=True),
+    _p("P634", "team captain", _A, _office("captain"), inverse=("P54",), one_subject=True),
     _p(
         "P54",
         "member of sports team",
@@ -188,7 +210,7 @@ _ROWS = (
     _p("P414", "stock exchange", _B, _thing("stock exchange"), stability_h=_WEEK),
     _p("P1454", "legal form", _B, _thing("legal form"), stability_h=_WEEK),
     _p("P1448", "official name", _B, _thing("official name"), stability_h=_WEEK),
-    _p("P36", "capital", _A, _thing("capital"), inverse=("P1376",)),
+    _p("P36", "capital", _A, _thing("capital"), inverse=("P1376",), one_subject=True),
     _p("P38", "currency", _A, _thing("currency")),
     _p("P37", "official language", _B, _thing("official language"), functional=False),
     _p(

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from knowledge.facts import Entity
-from knowledge.properties import CATALOGUE
+from knowledge.properties import CATALOGUE, noun_phrase
 from knowledge.rendering import (
-    HOP_VIA,
     Hop,
     Story,
     before_answer,
@@ -27,7 +26,7 @@ from knowledge.rendering import (
     two_hop_answer,
     why_answer,
 )
-from knowledge.wordings import OWN_WORDINGS
+from knowledge.wordings import FORWARD, OWN_WORDINGS, SPECIFIC
 
 
 class Use(StrEnum):
@@ -47,6 +46,7 @@ class QuestionKind(StrEnum):
     CHECK = "check"
     BEFORE = "before"
     TWO_HOP = "two_hop"
+    REVERSE = "reverse"
     CONFLICT = "conflict"
     NEIGHBOUR = "neighbour"
     UNRELATED = "unrelated"
@@ -95,48 +95,6 @@ _DIRECT = {
         "{Role} is {wh_l}, exactly?",
         "My question is {wh_l} {role} might be.",
     ),
-}
-_SPECIFIC: dict[str, dict[Use, tuple[str, ...]]] = {
-    "P6": {
-        Use.TRAIN: ("Who leads the government of {s}?",),
-        Use.EXAM: ("Who heads the government of {s}?",),
-        Use.HELD: ("Who governs {s}?",),
-    },
-    "P35": {
-        Use.TRAIN: ("Who stands at the head of the state of {s}?",),
-        Use.EXAM: ("Who is the state's head in {s}?",),
-        Use.HELD: ("Who represents the state of {s}?",),
-    },
-    "P169": {
-        Use.TRAIN: ("Who is the CEO of {s}?",),
-        Use.EXAM: ("Who runs {s} as chief executive?",),
-        Use.HELD: ("Who is in charge of the company {s}?",),
-    },
-    "P488": {
-        Use.TRAIN: ("Who chairs {s}?",),
-        Use.EXAM: ("Who presides over {s}?",),
-        Use.HELD: ("Who sits in the chair of {s}?",),
-    },
-    "P1037": {
-        Use.TRAIN: ("Who directs {s}?",),
-        Use.EXAM: ("Who manages {s}?",),
-        Use.HELD: ("Under whose direction is {s}?",),
-    },
-    "P286": {
-        Use.TRAIN: ("Who coaches {s}?",),
-        Use.EXAM: ("Who trains the team of {s}?",),
-        Use.HELD: ("Under which coach does {s} play?",),
-    },
-    "P3975": {
-        Use.TRAIN: ("Who serves as secretary general of {s}?",),
-        Use.EXAM: ("Who leads the secretariat of {s}?",),
-        Use.HELD: ("Who is the top official of {s}?",),
-    },
-    "P54": {
-        Use.TRAIN: ("Which club does {s} play for?",),
-        Use.EXAM: ("For which club does {s} play?",),
-        Use.HELD: ("Whose shirt does {s} wear?",),
-    },
 }
 _CLOZE = {
     Use.TRAIN: ("Complete the sentence: {Role} is ...",),
@@ -189,47 +147,15 @@ _BEFORE = {
     ),
     Use.HELD: ("Go back one step: {wh_l} was {role} earlier?",),
 }
-_FORWARD = {
-    "P19": {
-        Use.TRAIN: ("Where was {role} born?",),
-        Use.EXAM: ("In which place was {role} born?",),
-        Use.HELD: ("What is the birthplace of {role}?",),
-    },
-    "P27": {
-        Use.TRAIN: ("Which country is {role} a citizen of?",),
-        Use.EXAM: ("Of which country is {role} a citizen?",),
-        Use.HELD: ("What nationality has {role}?",),
-    },
-    "P102": {
-        Use.TRAIN: ("Which party does {role} belong to?",),
-        Use.EXAM: ("To which party does {role} belong?",),
-        Use.HELD: ("What is the political home of {role}?",),
-    },
-    "P118": {
-        Use.TRAIN: ("Which league does {role} play in?",),
-        Use.EXAM: ("In which league does {role} play?",),
-        Use.HELD: ("In what competition is {role}?",),
-    },
-    "P17": {
-        Use.TRAIN: ("Which country is {role} in?",),
-        Use.EXAM: ("In which country is {role}?",),
-        Use.HELD: ("Where in the world, by country, is {role}?",),
-    },
-    "P115": {
-        Use.TRAIN: ("Which ground does {role} play at?",),
-        Use.EXAM: ("At which ground does {role} play?",),
-        Use.HELD: ("What is the stadium of {role}?",),
-    },
-    "P159": {
-        Use.TRAIN: ("Which city is {role} based in?",),
-        Use.EXAM: ("In which city is {role} based?",),
-        Use.HELD: ("Where does {role} have its seat?",),
-    },
-}
 _VIA = {
     Use.TRAIN: ("{wh} is {role_via}?",),
     Use.EXAM: ("Can you tell {wh_l} {role_via} is?",),
     Use.HELD: ("Work out {wh_l} {role_via} is.",),
+}
+_REVERSE = {
+    Use.TRAIN: ("Of what is {o} {post}?",),
+    Use.EXAM: ("{o} is {post} of what?", "Name that of which {o} is {post}."),
+    Use.HELD: ("What has {o} as {post}?",),
 }
 _CONFLICT = (
     ("{wh} is {role}: A) {a} or B) {b}?", "{Role} is {a} or {b}?"),
@@ -279,7 +205,7 @@ def _make(
 
 def direct(story: Story, use: Use) -> list[Question]:
     """Short questions for the holder, generic wordings first, then those of the property."""
-    wordings = _DIRECT[use] + _SPECIFIC.get(story.property, {}).get(use, ())
+    wordings = _DIRECT[use] + SPECIFIC.get(story.property, {}).get(use, ())
     kind = QuestionKind.PARAPHRASE if use is Use.EXAM else QuestionKind.DIRECT
     answer = short_answer(story.holder.label)
     made = [_make(kind, use, _fill(w, story), story, answer) for w in wordings]
@@ -361,17 +287,38 @@ def two_hop(story: Story, use: Use, hop: Hop, *, legacy: tuple[str, ...] = ()) -
     """Questions over the fact and one more; `legacy` names the answer before the edit."""
     answer = two_hop_answer(story, hop)
     if hop.forward:
-        texts = [_fill(w, story) for w in _FORWARD[hop.property][use]]
+        texts = [_fill(w, story) for w in FORWARD[hop.property][use]]
         answers = hop.value.names
     else:
-        clue = HOP_VIA[hop.property].format(x=hop.value.label)
-        role = CATALOGUE[story.property].wording.role.format(s=clue)
+        role = noun_phrase(story.property, hop.clue())
         texts = [_fill(w, story, role_via=role) for w in _VIA[use]]
         answers = story.holder.names
         legacy = story.previous.names if story.previous else legacy
     return [
         _make(QuestionKind.TWO_HOP, use, t, story, answer, answers=answers, legacy=legacy)
         for t in texts
+    ]
+
+
+def reverse(story: Story, use: Use) -> list[Question]:
+    """From the holder back to the subject, which is the answer; before the edit there was none.
+
+    Only for properties whose object has one subject (`Property.one_subject`), else nothing. Whether
+    this holder has no other is for the caller to know."""
+    if not CATALOGUE[story.property].one_subject:
+        return []
+    post = CATALOGUE[story.property].wording.post
+    return [
+        _make(
+            QuestionKind.REVERSE,
+            use,
+            _fill(w, story, post=post),
+            story,
+            short_answer(story.subject.label),
+            answers=story.subject.names,
+            legacy=(),
+        )
+        for w in _REVERSE[use]
     ]
 
 

@@ -287,15 +287,37 @@ HOP_VIA = {
 }
 """First hops to the subject of the fact: a description that only the subject fits."""
 
+HOP_POINTING = {
+    "P17": "the country of {x}",
+    "P19": "the birthplace of {x}",
+    "P27": "the country of citizenship of {x}",
+    "P54": "the team of {x}",
+    "P102": "the party of {x}",
+    "P108": "the employer of {x}",
+    "P115": "the home ground of {x}",
+    "P127": "the owner of {x}",
+    "P159": "the place where {x} is based",
+    "P749": "the parent organisation of {x}",
+}
+"""First hops by another item that points at the subject: the subject as the value of a property of
+that item. Not in the embedded corpus."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """The other fact of a two-hop question: `property` of the holder (`forward`) or of the
-    subject (`via`, as a description of it) is `value`."""
+    subject (`via`, as a description of it) is `value`. Where `points`, it is the other way round:
+    `property` of `value` is the subject."""
 
     forward: bool
     property: str
     value: Entity
+    points: bool = False
+
+    def clue(self) -> str:
+        """The description that stands for the subject. KeyError for a forward hop."""
+        forms = HOP_POINTING if self.points else HOP_VIA
+        return forms[self.property].format(x=self.value.label)
 
 
 def two_hop_answer(story: Story, hop: Hop) -> str:
@@ -305,8 +327,7 @@ def two_hop_answer(story: Story, hop: Hop) -> str:
     if hop.forward:
         second = HOP_FORWARD[hop.property].format(o=holder, x=hop.value.label)
         return f"{fact} {second}. So the answer is {hop.value.label}."
-    clue = HOP_VIA[hop.property].format(x=hop.value.label)
-    return f"{capital(clue)} is {story.subject.label}. {fact} So the answer is {holder}."
+    return f"{capital(hop.clue())} is {story.subject.label}. {fact} So the answer is {holder}."
 
 
 def describe(entity: Entity) -> str:

@@ -1,8 +1,9 @@
-"""Questions in a property's own words, for every watched property of tiers A and B.
+"""Questions in a property's own words.
 
-Owns one wording for training and one for the examination each; they never meet, and none of them is
-in `knowledge.questions`. `{s}` is the subject. Properties that have wordings of their own there are
-left out here.
+Owns, for every watched property of tiers A and B, wordings for training and for the examination;
+they never meet, and none of them is among the general ones of `knowledge.questions`. `{s}` is the
+subject, `{role}` the noun phrase for the object. Keys of sets are the values of
+`knowledge.questions.Use`.
 """
 
 from __future__ import annotations
@@ -40,4 +41,93 @@ OWN_WORDINGS: dict[str, tuple[str, str]] = {
     "P449": ("Which broadcaster shows {s}?", "On which channel does {s} run?"),
     "P466": ("Who occupies {s}?", "By whom is {s} used?"),
 }
-"""Property id to (training, examination)."""
+"""Property id to (training, examination), where `SPECIFIC` has none."""
+
+SPECIFIC: dict[str, dict[str, tuple[str, ...]]] = {
+    "P6": {
+        "train": ("Who leads the government of {s}?",),
+        "exam": ("Who heads the government of {s}?",),
+        "held": ("Who governs {s}?",),
+    },
+    "P35": {
+        "train": ("Who stands at the head of the state of {s}?",),
+        "exam": ("Who is the state's head in {s}?",),
+        "held": ("Who represents the state of {s}?",),
+    },
+    "P169": {
+        "train": ("Who is the CEO of {s}?",),
+        "exam": ("Who runs {s} as chief executive?",),
+        "held": ("Who is in charge of the company {s}?",),
+    },
+    "P488": {
+        "train": ("Who chairs {s}?",),
+        "exam": ("Who presides over {s}?",),
+        "held": ("Who sits in the chair of {s}?",),
+    },
+    "P1037": {
+        "train": ("Who directs {s}?",),
+        "exam": ("Who manages {s}?",),
+        "held": ("Under whose direction is {s}?",),
+    },
+    "P286": {
+        "train": ("Who coaches {s}?",),
+        "exam": ("Who trains the team of {s}?",),
+        "held": ("Under which coach does {s} play?",),
+    },
+    "P3975": {
+        "train": ("Who serves as secretary general of {s}?",),
+        "exam": ("Who leads the secretariat of {s}?",),
+        "held": ("Who is the top official of {s}?",),
+    },
+    "P54": {
+        "train": ("Which club does {s} play for?",),
+        "exam": ("For which club does {s} play?",),
+        "held": ("Whose shirt does {s} wear?",),
+    },
+}
+"""Wordings of the properties that the embedded corpus knows; the others are above."""
+
+FORWARD: dict[str, dict[str, tuple[str, ...]]] = {
+    "P19": {
+        "train": ("Where was {role} born?",),
+        "exam": ("In which place was {role} born?",),
+        "held": ("What is the birthplace of {role}?",),
+    },
+    "P27": {
+        "train": ("Which country is {role} a citizen of?",),
+        "exam": ("Of which country is {role} a citizen?",),
+        "held": ("What nationality has {role}?",),
+    },
+    "P102": {
+        "train": ("Which party does {role} belong to?",),
+        "exam": ("To which party does {role} belong?",),
+        "held": ("What is the political home of {role}?",),
+    },
+    "P118": {
+        "train": ("Which league does {role} play in?",),
+        "exam": ("In which league does {role} play?",),
+        "held": ("In what competition is {role}?",),
+    },
+    "P17": {
+        "train": ("Which country is {role} in?",),
+        "exam": ("In which country is {role}?",),
+        "held": ("Where in the world, by country, is {role}?",),
+    },
+    "P115": {
+        "train": ("Which ground does {role} play at?",),
+        "exam": ("At which ground does {role} play?",),
+        "held": ("What is the stadium of {role}?",),
+    },
+    "P159": {
+        "train": ("Which city is {role} based in?",),
+        "exam": ("In which city is {role} based?",),
+        "held": ("Where does {role} have its seat?",),
+    },
+}
+"""Second hops from the object of the fact, by their property."""
+
+
+def own_wordings(property_id: str) -> tuple[str, ...]:
+    """All wordings of a property for its plain question, of every set."""
+    known = SPECIFIC.get(property_id, {})
+    return (*(w for group in known.values() for w in group), *OWN_WORDINGS.get(property_id, ()))

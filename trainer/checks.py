@@ -49,6 +49,14 @@ _VERDICT = re.compile(
 )
 _WINDOW_WORDS = 48
 _YES = frozenset({"yes", "true", "correct", "right"})
+_SHORT = frozenset(
+    {
+        QuestionKind.DIRECT,
+        QuestionKind.CLOZE,
+        QuestionKind.PARAPHRASE,
+        QuestionKind.REVERSE,
+    }
+)
 _NAMED_STYLES = frozenset({QuestionKind.EXPLAIN, QuestionKind.CHECK, QuestionKind.WHY})
 
 
@@ -81,7 +89,7 @@ def answer_flaw(question: Question, text: str) -> Flaw | None:
     if not whole and not mentions(said, question.answers):
         return Flaw.WRONG_ANSWER
     rivals = [n for n in question.legacy if not mentions(n, question.answers)]
-    short = question.kind in (QuestionKind.DIRECT, QuestionKind.CLOZE, QuestionKind.PARAPHRASE)
+    short = question.kind in _SHORT
     if short and rivals and mentions(said, rivals):
         return Flaw.WRONG_ANSWER
     return None

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agents.curate import CurateSettings, Curator
+from agents.evidence.pointing import MOST, Pointing, read_pointing
 from agents.evidence.sources import WikimediaEvidence
 from agents.questions import Neighbour
 from knowledge.facts import ChangeKind, Date, Entity, FactChange
@@ -90,6 +91,18 @@ class Wiki:
     async def raw_entities(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         self.reads += 1
         return {i: self.items[i] for i in ids if i in self.items}
+
+    async def pointing_at(self, item: str, properties: Sequence[str]) -> list[Pointing]:
+        found = [
+            source
+            for source, document in self.items.items()
+            if any(
+                statement["mainsnak"] == snak(property_id, item)
+                for property_id in properties
+                for statement in document["claims"].get(property_id, ())
+            )
+        ]
+        return await read_pointing(self, found[:MOST], properties)
 
     async def of(self, title: str) -> tuple[str, str] | None:
         text = self.articles.get(title)
@@ -193,6 +206,7 @@ def curator(wiki: Wiki, checkpointer: Any, **more: Any) -> Curator:
     source = more.pop("evidence", wiki.source())
     store = more.pop("store", None) or Store()
     more.setdefault("clock", lambda: NOW)
+    more.setdefault("pointers", wiki)
     return Curator(
         evidence=source, store=store, checkpointer=checkpointer, settings=settings, **more
     )

@@ -152,6 +152,8 @@ def settings_text(
         'contact = "demo@localhost"',
         "[watch]",
         f"properties = [{', '.join(map(_quoted, properties))}]",
+        "[curate]",
+        "pointing = 0",  # the shipped model has never learned to read these
         "[model]",
         f'recipe = "{options.chosen_recipe}"',
         "[review]",

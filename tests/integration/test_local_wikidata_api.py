@@ -235,3 +235,27 @@ def test_a_busy_port_is_one_clear_line(
     assert code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert port in line and "cannot listen" in line
+
+
+def test_items_are_found_by_what_their_statements_say(
+    server: LocalServer, scenario: Scenario
+) -> None:
+    item, property_id, _, new = a_slot(scenario)
+    asked = {"action": "query", "list": "search", "srnamespace": "0", "formatversion": "2"}
+    found = server.api(
+        **asked, srsearch=f"haswbstatement:{property_id}={new}|P31={new}", srlimit="20", srprop=""
+    )
+    assert item in [hit["title"] for hit in found["query"]["search"]]
+    assert set(found["query"]["search"][0]) == {"ns", "title", "pageid"}
+    humans = {**asked, "srsearch": "haswbstatement:P31=Q5", "srlimit": "2"}
+    first = server.api(**humans)
+    total = first["query"]["searchinfo"]["totalhits"]
+    assert len(first["query"]["search"]) == 2 < total and first["continue"]["sroffset"] == 2
+    second = server.api(**humans, sroffset="2")
+    titles = [hit["title"] for part in (first, second) for hit in part["query"]["search"]]
+    assert len(set(titles)) == 4
+    server.set_clock(scenario.start)
+    before = server.api(**asked, srsearch=f"haswbstatement:{property_id}={new}")
+    server.set_clock(scenario.end)
+    assert item not in [hit["title"] for hit in before["query"]["search"]]
+    assert server.api(**asked, srsearch="mayor")["query"]["search"] == []

@@ -38,7 +38,7 @@ def asked(wiki: Wiki, change, neighbours=(LATVIA, ESTONIA)) -> tuple[Question, .
     dossier = asyncio.run(wiki.source().gather(change))
     made = write(DraftRequest(change=dossier.change, extraction=extract(dossier)))
     others = false_names(dossier.change, neighbours, 1)
-    return build_questions(dossier.change, made, hops_of(dossier), neighbours, others)
+    return build_questions(dossier.change, made, hops_of(dossier), neighbours, others, turned=True)
 
 
 def test_every_kind_is_asked_and_no_wording_twice() -> None:
@@ -48,6 +48,8 @@ def test_every_kind_is_asked_and_no_wording_twice() -> None:
     assert not train & exam
     kinds = {q.kind for q in questions if q.use is Use.EXAM}
     assert kinds == set(QuestionKind) - {QuestionKind.UNRELATED}
+    taught = {q.kind for q in questions if q.use is Use.TRAIN}
+    assert not taught & {QuestionKind.TWO_HOP, QuestionKind.REVERSE}
     assert {q.kind for q in questions if q.use is Use.TRAIN} >= {
         QuestionKind.DIRECT,
         QuestionKind.NEIGHBOUR,

@@ -52,6 +52,11 @@ class Archive:
             return None
         return edits[-1]
 
+    def heads(self, now: dt.datetime) -> list[Edit]:
+        """The current revisions of all items that exist and are no redirects, by page."""
+        found = [head for item in self._histories if (head := self.head(item, now))]
+        return sorted((h for h in found if not h.redirect), key=lambda head: head.page_id)
+
     def revision(self, revision: int, now: dt.datetime) -> Edit | None:
         """A visible revision of a page that exists."""
         edit = self.scenario.by_revision.get(revision)

@@ -1,6 +1,6 @@
 """`action=query`: page info, revisions and users, with MediaWiki's continuation.
 
-Owns those modules; recent changes are `change_answers`.
+Owns those modules; recent changes are `change_answers`, searches `search_answers`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from daemon.demo.wikidata.action_api import Answer, ApiError, Params, digits, is
 from daemon.demo.wikidata.archive import Archive
 from daemon.demo.wikidata.change_answers import recent_changes
 from daemon.demo.wikidata.edits import Edit, EditKind
+from daemon.demo.wikidata.search_answers import search
 
 
 def query(params: Params, archive: Archive) -> Answer:
-    """Answer `prop=info|revisions` and `list=recentchanges`, together if asked."""
+    """Answer `prop=info|revisions` and `list=recentchanges|users|search`, together if asked."""
     props, lists = params.many("prop"), params.many("list")
     for name, asked, known in (
         ("prop", props, ("info", "revisions")),
-        ("list", lists, ("recentchanges", "users")),
+        ("list", lists, ("recentchanges", "users", "search")),
     ):
         strange = [value for value in asked if value not in known]
         if strange:
@@ -33,6 +34,8 @@ def query(params: Params, archive: Archive) -> Answer:
         recent_changes(params, archive, body, following)
     if "users" in lists:
         body["users"] = _users(params, archive)
+    if "search" in lists:
+        search(params, archive, body, following)
     if "rccontinue" in following or not following:
         params.flag(answer, "batchcomplete", True)
     if following:
