@@ -80,6 +80,7 @@ def make_manifest(spec: JobSpec, metrics: dict[str, Any]) -> dict[str, Any]:
         "parent_digest": spec.parent_digest,
         "units": {unit.id: unit.digest for unit in spec.units},
         "replay": {unit.id: unit.digest for unit in spec.replay},
+        "synthetic": sorted(u.id for u in (*spec.units, *spec.replay) if u.synthetic),
         "anchors": len(spec.anchors),
         "seed": spec.seed,
         "versions": {

@@ -33,10 +33,18 @@ _REAL_NOT = re.compile(
 )
 _KIN = re.compile(
     r"\b(?:father|mother|wife|husband|son|daughter|brother|sister|uncle|aunt|grandfather|grandmother|parents?"
-    r"|deputy|minister|aide|colleague|predecessor|successor|adviser|partner|friend)\b",
+    r"|deputy|deputies|(?:minister|aide|colleague|predecessor|successor|adviser|partner|friend|member)s?)\b",
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(r"\b(?:he|she|they|his|her|their|him|them)\b", re.IGNORECASE)
+_SUBJECT = re.compile(
+    r"\b(?:he|she|they)\b|\b(?:his|her|their)\b(?=\s+(?:\w+\s+){0,2}$)", re.IGNORECASE
+)
+"""A pronoun as who did it, or as whose it was that ended right after."""
+_OTHER_SUBJECT = re.compile(r"(?:(?P<joint>\w+)\s+)?(?P<name>(?:[A-ZÀ-ÞŁ-Ž][\w'’.-]*\s+)+)$")
+_JOINTS = frozenset({"of", "in", "at", "for", "from", "with", "by", "to"})
+"""Words before a name that make it a part of what is said of another."""
+_RELATIVE = re.compile(r"\b(?:who|which|whose)\b", re.IGNORECASE)
 _YEAR = re.compile(r"\b(?:1[5-9]|20)\d\d\b")
 _BREAK = re.compile(r"(?<=[.!?])[\"”’)]?\s+(?=[\"“‘(]?[A-ZÀ-ÞΑ-ΩА-Я0-9])|\n+")
 _ABBREVIATED = re.compile(
@@ -121,7 +129,7 @@ def name_forms(names: Iterable[str]) -> list[str]:
     for name in names:
         forms.add(name)
         last = name.split()[-1] if name.split() else ""
-        if len(last) > 3 and last[0].isupper() and len(name.split()) < 5:
+        if len(last) > 2 and last != "May" and last[0].isupper() and len(name.split()) < 5:
             forms.add(last)
     return sorted(forms, key=lambda f: (-len(f), f))
 
@@ -165,14 +173,32 @@ def _is_about(
 ) -> bool:
     """Whether a verb is said of the old holder, and said as something that happened."""
     before = sentence[: match.start()]
-    near = before[-40:]
-    if _UNREAL.search(_REAL_NOT.sub("", near)) or _KIN.search(before[-30:]):
+    if _UNREAL.search(_REAL_NOT.sub("", _clause(before)[-40:])) or _KIN.search(before[-30:]):
         return False
     said = sentence[: match.end()]  # `the term of X ended` has its holder inside
     last_old, last_new = _last(said, old), _last(before, new)
     if last_old < 0 and own_page:
-        last_old = max((m.start() for m in _PRONOUN.finditer(before)), default=-1)
-    return last_old >= 0 and last_old > last_new
+        last_old = max((m.start() for m in _SUBJECT.finditer(before)), default=-1)
+    if last_old < 0 or last_old < last_new:
+        return False
+    return last_old >= len(before) or not _of_another(before, before[last_old:], old)
+
+
+def _clause(before: str) -> str:
+    """What stands before, from the last semicolon on."""
+    return before[before.rfind(";") + 1 :]
+
+
+def _of_another(before: str, between: str, old: Sequence[str]) -> bool:
+    """Whether somebody else comes between the old holder and the verb: a relative clause about
+    another, or a name right before the verb."""
+    relative = _RELATIVE.search(between)
+    if relative and not re.fullmatch(r"\W*(?:[\w'’.-]+\W+){1,4}", between[: relative.start()]):
+        return True
+    other = _OTHER_SUBJECT.search(before)
+    if other is None or (other["joint"] or "") in _JOINTS or _PRONOUN.search(other["name"]):
+        return False
+    return not _mentions(other["name"], old)
 
 
 def _is_noun_of(
@@ -181,7 +207,7 @@ def _is_noun_of(
     """Whether a cause noun belongs to the old holder: `X's resignation`, `the death of X`, or a
     because-phrase right before it in a sentence about X."""
     before, after = sentence[: match.start()], sentence[match.end() :]
-    if _UNREAL.search(_REAL_NOT.sub("", before[-40:])) or _KIN.search(before[-20:]):
+    if _UNREAL.search(_REAL_NOT.sub("", _clause(before)[-40:])) or _KIN.search(before[-20:]):
         return False
     for name in old:
         quoted = re.escape(name)

@@ -187,10 +187,12 @@ def refuse_frozen(row: AliasRow) -> None:
 
 
 def refuse_synthetic(session: Session, digest: str) -> None:
-    """Made-up facts are research data: no alias that users ask may know them."""
+    """Made-up facts are research data: no alias that users ask may know them. An adapter that was
+    trained outside says in its manifest whether it does."""
     for adapter in lineage(session, digest):
         taught = units_of_release(session, adapter.release_id) if adapter.release_id else []
         made_up = [unit.id for unit in taught if unit.synthetic]
+        made_up += adapter.manifest.get("synthetic", [])
         if made_up:
             raise NotPromotable(
                 f"version {adapter.version} was taught the synthetic edit {made_up[0]}; such "

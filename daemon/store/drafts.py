@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from sqlmodel import Session, col, func, select
 
+from daemon.errors import Conflict
 from daemon.store.rows import ChangeLineRow, ChangeRow, DraftRow, EvidenceRow
 from knowledge import codec
 from knowledge.edits import EditUnit
@@ -37,8 +38,13 @@ def add_draft(
     now: dt.datetime,
     steps: Sequence[Mapping[str, Any]] = (),
 ) -> DraftRow:
-    """The next version of the change's proposal. A draft of the curate graph has its `steps`."""
+    """The next version of the change's proposal. A draft of the curate graph has its `steps`.
+
+    Raises Conflict for a made-up fact of research data: nobody is to review one, by any way.
+    """
     assert change.id is not None
+    if unit.synthetic:
+        raise Conflict(f"change {change.id} is synthetic: made-up facts never enter the queue")
     draft = DraftRow(
         change_id=change.id,
         version=last_version(session, change.id) + 1,

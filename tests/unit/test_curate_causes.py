@@ -66,6 +66,9 @@ STATED = [
         "resignation",
     ),
     ("Gavrilița stepped down on 16 February 2023.", "resignation"),
+    ("Gavrilița, who led the government of Moldova, resigned in 2023.", "resignation"),
+    ("In 2023 Gavrilița said that she would fight on; Gavrilița was dismissed.", "dismissal"),
+    ("Natalia Gavrilița of the Party of Action resigned in 2023.", "resignation"),
     ("Gavrilița left the post on 16 February 2023 at the end of term.", "end of term"),
     ("Gavrilița reached the end of term as head of government in 2023.", "end of term"),
     ("Gavrilița reached the term limit as head of government in 2023.", "term limit"),
@@ -75,6 +78,9 @@ STATED = [
 ]
 
 NOT_STATED = [
+    "In 2023 Gavrilița met the president of Moldova, who died in the same year.",
+    "After Gavrilița left the government of Moldova in 2023, Popescu resigned.",
+    "Two ministers of Gavrilița resigned in 2023.",
     "Gavrilița denied that she would resign in 2023.",
     "In 2023 the opposition called for the resignation of Natalia Gavrilița in Moldova.",
     "Gavrilița survived a vote of no confidence in 2023.",

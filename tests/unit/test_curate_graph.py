@@ -319,6 +319,7 @@ def test_steps_can_be_inspected_and_forgotten() -> None:
         "ground",
         "draft",
         "verify",
+        "look_around",
         "questions",
         "propose",
     ]
