@@ -76,15 +76,15 @@ def _signed(
 ) -> NetResult:
     if not result.goes_on or not result.edits:
         return result
-    risk = max((s for i in result.edits if (s := scores.get(i)) is not None), default=0.0)
-    if risk >= REJECT:
+    risk = max((s for i in result.edits if (s := scores.get(i)) is not None), default=None)
+    if risk is not None and risk >= REJECT:
         reason = f"risk model: {risk:.2f} that its edits will be reverted"
         change = replace(result.change, kind=ChangeKind.VANDALISM_SUSPECT, reason=reason)
-        return replace(result, change=change)
+        return replace(result, change=change, risk=risk)
     edits = [r for r in history.revisions if r.id in result.edits]
     later = _after(history, result.edits)
-    known = vouched(edits, later, profiles) and risk < HOLD
-    return replace(result, unconfirmed=not known)
+    known = vouched(edits, later, profiles) and (risk is None or risk < HOLD)
+    return replace(result, unconfirmed=not known, risk=risk)
 
 
 def _after(history: ItemHistory, edits: Sequence[int]) -> list[Revision]:

@@ -123,7 +123,7 @@ class Imports:
         session.add(row)
         session.flush()
         assert row.id is not None
-        index_change(session, row.id, change)
+        index_change(session, row, change)
         told = {"actor": actor, "reason": f"imported: {change.reason}", "now": now}
         record_event(session, "change", row.id, to_state=ChangeState.SETTLED, **told)
         if not rewrite.article:

@@ -32,6 +32,7 @@ from daemon.review.queue import Queue
 from daemon.review.sampling import Sampling
 from daemon.review.service import ReviewService
 from daemon.review.trial import Trial, try_policy
+from daemon.review.unattended import Unattended
 from daemon.store.engine import Database
 from daemon.store.ledger import SqlWatchLedger, add_items, remove_items
 from daemon.store.rows import (
@@ -160,6 +161,7 @@ class Services:
             sample_share=settings.review.sample_share,
         )
         self.queue = Queue(database, self.clock)
+        self.unattended = Unattended(database, self.clock)
         self.dismissed = Dismissed(database, self.clock)
         self.sampling = Sampling(database, self.clock)
         self.audit = Audit(database)

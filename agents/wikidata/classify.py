@@ -76,6 +76,8 @@ class NetResult:
     """Who made the last of its edits."""
     run: BulkRun | None = None
     """The bulk run that all of its edits are part of."""
+    risk: float | None = None
+    """The highest chance (0 to 1) that one of the edits is reverted; None when nobody said."""
 
     @property
     def goes_on(self) -> bool:

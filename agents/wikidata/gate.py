@@ -126,6 +126,7 @@ def _step(
         "unconfirmed": result.unconfirmed,
         "run_size": result.run.size if result.run else 0,
         "constraints": {str(f.kind): str(f.check) for f in result.findings},
+        "risk": result.risk,
     }
     if known is None or (result.since is not None and result.since > known.first_seen):
         first = result.since if result.caught_up and result.since else now

@@ -106,7 +106,7 @@ def _rows(
         fact = unit["change"]
         state = ChangeState.IN_REVIEW if is_waiting else _REST[number % len(_REST)]
         draft = _draft(number, unit, chosen[place], at) if is_waiting else None
-        yield _change(number, fact, state, at), _line(number, fact, is_waiting), draft
+        yield _change(number, fact, state, at), _line(number, fact, state, is_waiting), draft
 
 
 def _change(number: int, fact: Values, state: ChangeState, at: dt.datetime) -> Values:
@@ -126,9 +126,11 @@ def _change(number: int, fact: Values, state: ChangeState, at: dt.datetime) -> V
     }
 
 
-def _line(number: int, fact: Values, is_waiting: bool) -> Values:
+def _line(number: int, fact: Values, state: ChangeState, is_waiting: bool) -> Values:
     return {
         "change_id": number,
+        "state": state.value,
+        "property": fact["property"],
         "kind": fact["subject"]["kind"],
         "text": text_of(codec.from_data(FactChange, fact)),
         "version": int(is_waiting),

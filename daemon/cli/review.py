@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from daemon.cli import context
+from daemon.review.approvals import BULK_LIMIT, Outcome
 from daemon.review.editing import Edit
 from daemon.review.items import Detail, Item
 from daemon.review.policy import load
-from daemon.review.service import BULK_LIMIT, Outcome
 from daemon.store.states import ChangeState
 from knowledge import codec
 from knowledge.narrative import ClaimKind

@@ -11,13 +11,15 @@ import asyncio
 from daemon.errors import Conflict
 from daemon.review.policy import Policy, decide
 from daemon.review.service import ReviewService
+from daemon.review.unattended import Unattended
 
 
 class ReviewPolicyController:
     """Looks at every draft once. What is contested is looked at again when it no longer is."""
 
-    def __init__(self, review: ReviewService, policy: Policy) -> None:
+    def __init__(self, review: ReviewService, queue: Unattended, policy: Policy) -> None:
         self._review = review
+        self._queue = queue
         self._policy = policy
         self._actor = f"policy:{policy.name}"
 
@@ -27,8 +29,8 @@ class ReviewPolicyController:
 
     def _round(self) -> int:
         done = 0
-        mark = self._policy.digest
-        for change_id, digest, unit, clean in self._review.unseen_by_policy(mark):
+        policy = self._policy.digest
+        for change_id, digest, unit, clean in self._queue.unseen(policy):
             contested = self._review.contested(unit.slot)
             decision = decide(self._policy, unit, clean=clean, contested=contested)
             if contested:
@@ -37,12 +39,8 @@ class ReviewPolicyController:
                 if decision.approve:
                     self._review.approve(change_id, digest, actor=self._actor, reason=decision.text)
                 else:
-                    self._review.policy_passed_over(
-                        change_id,
-                        f"{mark}:{digest}",
-                        actor=self._actor,
-                        reason=f"left to a person: {decision.text}",
-                    )
+                    why = f"left to a person: {decision.text}"
+                    self._queue.pass_over(change_id, policy, digest, actor=self._actor, why=why)
             except Conflict:
                 continue  # somebody decided meanwhile
             done += 1

@@ -106,7 +106,7 @@ class Dismissed:
             session.add(change)
             session.flush()
             assert change.id is not None
-            index_change(session, change.id, fact)
+            index_change(session, change, fact)
             told = f"reopened: {reason}" if reason.strip() else "reopened"
             transition(
                 session,

@@ -13,6 +13,7 @@ from typing import Any
 from sqlmodel import Session, col, func, select
 
 from daemon.errors import NotFound
+from daemon.review.origin import Origin, read_origin
 from daemon.store.evidence import evidence_of
 from daemon.store.rows import ApprovalRow, ChangeLineRow, ChangeRow, DraftRow, EventRow
 from daemon.store.states import ChangeState
@@ -84,6 +85,7 @@ class Detail:
     evidence: tuple[Evidence, ...]
     audit: tuple[AuditLine, ...]
     drafts: tuple[Draft, ...] = ()
+    origin: Origin | None = None
 
 
 def get_change(session: Session, change_id: int) -> ChangeRow:
@@ -176,6 +178,7 @@ def read_detail(session: Session, row: ChangeRow, now: dt.datetime) -> Detail:
         evidence=tuple(evidence_of(session, last.evidence)) if last else (),
         audit=tuple(audit_line(event) for event in events),
         drafts=versions,
+        origin=read_origin(session, row),
     )
 
 

@@ -1,59 +1,30 @@
-"""Lists of changes: filters, search, pages by cursor, live counts, what comes next.
+"""Lists of changes: pages by cursor, live counts, what comes next, saved views.
 
-Owns the query and its translation into SQL. A page never loads what it does not show.
+Owns running a query. A page never loads what it does not show, and a search reads the lines of all
+changes once, for its page and its counts together.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 from sqlmodel import Session, col, func, select
 
 from daemon.clock import Clock
 from daemon.review.items import Item, read_items
+from daemon.review.query import Order, Query, behind, needs_change, where, with_change
 from daemon.store.engine import Database
 from daemon.store.rows import ChangeLineRow, ChangeRow, SavedViewRow
 from daemon.store.states import ChangeState
 
 PAGE_SIZE = 50
 MAX_PAGE_SIZE = 200
-_LONGEST_SEARCH = 200
 COUNT_LIMIT = 10_000
-"""Counts of a filter stop here: "10,000 or more" is all that anybody needs to know."""
-
-
-class Checks(StrEnum):
-    """What the verifier had to say."""
-
-    CLEAN = "clean"
-    OPEN = "open"
-    FLAGGED = "flagged"
-
-
-class Order(StrEnum):
-    OLDEST = "oldest"
-    NEWEST = "newest"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """Which changes. Empty fields do not filter; `q` looks for all its words in names and ids."""
-
-    states: tuple[ChangeState, ...] = (ChangeState.IN_REVIEW,)
-    q: str = ""
-    property: str = ""
-    kind: str = ""
-    checks: Checks | None = None
-    source: str = ""
-    """Host of a source of the evidence."""
-    claimed_by: str = ""
-    """A name, or `nobody`."""
-    older_than_h: float | None = None
-    order: Order = Order.OLDEST
+"""Counts of a search stop here: "10,000 or more" is all that anybody needs to know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +37,45 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facets:
-    """How many changes the query finds (at most `COUNT_LIMIT`), and by what they differ."""
+    """How many changes the query finds, and by what they differ."""
 
     total: int
     properties: dict[str, int]
     kinds: dict[str, int]
+    more: bool = False
+    """A search found more than `COUNT_LIMIT`, and stopped counting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A page with its counts, of one state of the database."""
+
+    page: Page
+    facets: Facets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tally:
+    """Counts by (property, kind), whatever of both the query asks for; and where each line was
+    read, the ids that the query finds, in no order."""
+
+    groups: Counter[tuple[str, str]]
+    ids: list[int] | None = None
+    more: bool = False
+
+    def facets(self, query: Query) -> Facets:
+        """Those of a facet ignore that facet's own choice, so that it can change."""
+        by_property: Counter[str] = Counter()
+        by_kind: Counter[str] = Counter()
+        total = 0
+        for (property, kind), count in self.groups.items():
+            right, fits = query.property in ("", property), query.kind in ("", kind)
+            by_property[property] += count if fits else 0
+            by_kind[kind] += count if right else 0
+            total += count if right and fits else 0
+        return Facets(
+            total=total, properties=_named(by_property), kinds=_named(by_kind), more=self.more
+        )
 
 
 class Queue:
@@ -80,25 +85,29 @@ class Queue:
         self._database = database
         self._clock = clock
 
+    def look(self, query: Query, *, after: int | None = None, limit: int = PAGE_SIZE) -> Listing:
+        """A page and the counts of the whole."""
+        with self._database.read() as session:
+            tally = self._tally(session, query)
+            known = None if tally.more else tally.ids
+            return Listing(
+                page=self._page(session, query, after, limit, known), facets=tally.facets(query)
+            )
+
     def page(self, query: Query, *, after: int | None = None, limit: int = PAGE_SIZE) -> Page:
         """Up to `limit` changes behind the cursor `after`."""
-        limit = max(1, min(limit, MAX_PAGE_SIZE))
         with self._database.read() as session:
-            rows = self._rows(session, query, after, limit + 1)
-            items = read_items(session, rows[:limit], self._clock.now())
-        more = rows[limit - 1].id if len(rows) > limit else None
-        return Page(items=tuple(items), cursor=more)
+            return self._page(session, query, after, limit, None)
+
+    def facets(self, query: Query) -> Facets:
+        """Live counts."""
+        with self._database.read() as session:
+            return self._tally(session, query).facets(query)
 
     def of(self, ids: Sequence[int]) -> list[Item]:
         """These changes, in their order; unknown ids are left out."""
         with self._database.read() as session:
-            rows = session.exec(
-                select(ChangeRow).where(col(ChangeRow.id).in_(list(ids)[:MAX_PAGE_SIZE]))
-            ).all()
-            known = {row.id: row for row in rows}
-            return read_items(
-                session, [known[n] for n in dict.fromkeys(ids) if n in known], self._clock.now()
-            )
+            return self._items(session, list(dict.fromkeys(ids))[:MAX_PAGE_SIZE])
 
     def oldest(self, states: Sequence[ChangeState]) -> dict[str, dt.datetime]:
         """Since when the longest waiting change of each state is in it."""
@@ -119,35 +128,24 @@ class Queue:
                 .where(ChangeRow.state == ChangeState.IN_REVIEW)
             ).one()
 
-    def facets(self, query: Query) -> Facets:
-        """Live counts. Those of a facet ignore that facet's own choice, so that it can change."""
-        with self._database.read() as session:
-            total = self._count(session, query)
-            return Facets(
-                total=total,
-                properties=self._group(session, replace(query, property=""), ChangeRow.property),
-                kinds=self._group(session, replace(query, kind=""), ChangeLineRow.kind),
-            )
-
     def neighbours(self, query: Query, change_id: int) -> tuple[int | None, int | None]:
         """The changes before and after this one in the list of the query."""
         turned = Order.NEWEST if query.order is Order.OLDEST else Order.OLDEST
         with self._database.read() as session:
-            after = self._ids(session, query, change_id)
-            before = self._ids(session, replace(query, order=turned), change_id)
+            after = self._first(session, query, change_id)
+            before = self._first(session, replace(query, order=turned), change_id)
         return before, after
 
     def following(self, query: Query, change_id: int, *, actor: str) -> int | None:
         """The next change of the query that `actor` may decide, going round once at the end."""
-        now = self._clock.now()
         free = (
             col(ChangeRow.claimed_by).is_(None)
             | (ChangeRow.claimed_by == actor)
-            | (col(ChangeRow.claimed_until) <= now)
+            | (col(ChangeRow.claimed_until) <= self._clock.now())
         )
         with self._database.read() as session:
             for cursor in (change_id, None):
-                found = self._ids(session, query, cursor, free, col(ChangeRow.id) != change_id)
+                found = self._first(session, query, cursor, free, but=change_id)
                 if found is not None:
                     return found
         return None
@@ -175,88 +173,76 @@ class Queue:
 
     # -- SQL --------------------------------------------------------------------------------------
 
-    def _rows(
-        self, session: Session, query: Query, after: int | None, limit: int
-    ) -> Sequence[ChangeRow]:
-        statement = self._where(select(ChangeRow), query)
-        return session.exec(_behind(statement, query, after).limit(limit)).all()
+    def _page(
+        self, session: Session, query: Query, after: int | None, limit: int, known: list[int] | None
+    ) -> Page:
+        """`known` are the ids that the query finds, where they were read already."""
+        limit = max(1, min(limit, MAX_PAGE_SIZE))
+        if known is None:
+            statement = where(select(ChangeLineRow.change_id), query, self._clock.now())
+            ids = session.exec(behind(statement, query.order, after).limit(limit + 1)).all()
+        else:
+            ids = _in_order(known, query.order, after)[: limit + 1]
+        items = self._items(session, ids[:limit])
+        return Page(items=tuple(items), cursor=ids[limit - 1] if len(ids) > limit else None)
 
-    def _ids(
-        self, session: Session, query: Query, after: int | None, *conditions: Any
+    def _items(self, session: Session, ids: Sequence[int]) -> list[Item]:
+        rows = session.exec(select(ChangeRow).where(col(ChangeRow.id).in_(ids))).all()
+        known = {row.id: row for row in rows}
+        return read_items(session, [known[n] for n in ids if n in known], self._clock.now())
+
+    def _tally(self, session: Session, query: Query) -> _Tally:
+        """All counts of a query by one look at the lines."""
+        line, wide = ChangeLineRow, replace(query, property="", kind="")
+        now = self._clock.now()
+        if not query.reads_text:  # the order of the index that holds all of it
+            grouped = where(select(line.property, line.kind, func.count()), wide, now)
+            rows = session.exec(grouped.group_by(line.state, line.property, line.kind))
+            groups: Counter[tuple[str, str]] = Counter()
+            for property, kind, count in rows:
+                groups[property, kind] += count
+            return _Tally(groups=groups)
+        found = session.exec(
+            where(select(line.change_id, line.property, line.kind), wide, now).limit(COUNT_LIMIT)
+        ).all()
+        return _Tally(
+            groups=Counter((property, kind) for _, property, kind in found),
+            ids=[
+                number
+                for number, property, kind in found
+                if query.property in ("", property) and query.kind in ("", kind)
+            ],
+            more=len(found) == COUNT_LIMIT,
+        )
+
+    def _first(
+        self,
+        session: Session,
+        query: Query,
+        after: int | None,
+        free: Any = None,
+        *,
+        but: int | None = None,
     ) -> int | None:
-        statement = self._where(select(ChangeRow.id), query).where(*conditions)
-        return session.exec(_behind(statement, query, after).limit(1)).first()
-
-    def _count(self, session: Session, query: Query) -> int:
-        some = self._where(select(ChangeRow.id), query).limit(COUNT_LIMIT).subquery()
-        return session.exec(select(func.count()).select_from(some)).one()
-
-    def _group(self, session: Session, query: Query, column: Any) -> dict[str, int]:
-        some = (
-            self._where(
-                select(column.label("value")).select_from(ChangeRow),
-                query,
-                lines=column is ChangeLineRow.kind,
-            )
-            .limit(COUNT_LIMIT)
-            .subquery()
-        )
-        rows = session.exec(
-            select(some.c.value, func.count())
-            .group_by(some.c.value)
-            .order_by(func.count().desc(), some.c.value)
-        )
-        return {str(value): count for value, count in rows if value}
-
-    def _where(self, statement: Any, query: Query, *, lines: bool = False) -> Any:
-        conditions: list[Any] = []
-        if query.states and set(query.states) != set(ChangeState):
-            conditions.append(col(ChangeRow.state).in_([s.value for s in query.states]))
-        if query.property:
-            conditions.append(ChangeRow.property == query.property)
-        if query.claimed_by == "nobody":
-            now = self._clock.now()
-            conditions.append(
-                col(ChangeRow.claimed_by).is_(None) | (col(ChangeRow.claimed_until) <= now)
-            )
-        elif query.claimed_by:
-            conditions.append(ChangeRow.claimed_by == query.claimed_by)
-            conditions.append(col(ChangeRow.claimed_until) > self._clock.now())
-        if query.older_than_h is not None:
-            since = self._clock.now() - dt.timedelta(hours=min(query.older_than_h, 1e6))
-            conditions.append(col(ChangeRow.created_at) < since)
-        of_line = _line_conditions(query)
-        if of_line or lines:
-            statement = statement.join(
-                ChangeLineRow, col(ChangeLineRow.change_id) == col(ChangeRow.id)
-            )
-        return statement.where(*conditions, *of_line)
+        """The first change behind the cursor, of those that are `free`."""
+        statement = where(select(ChangeLineRow.change_id), query, self._clock.now())
+        if free is not None:
+            statement = statement if needs_change(query) else with_change(statement)
+            statement = statement.where(free)
+        if but is not None:
+            statement = statement.where(ChangeLineRow.change_id != but)
+        return session.exec(behind(statement, query.order, after).limit(1)).first()
 
 
-def _line_conditions(query: Query) -> list[Any]:
-    found: list[Any] = []
-    for word in query.q[:_LONGEST_SEARCH].lower().split()[:8]:
-        found.append(col(ChangeLineRow.text).contains(word, autoescape=True))
-    if query.kind:
-        found.append(ChangeLineRow.kind == query.kind)
-    if query.source:
-        found.append(col(ChangeLineRow.sources).contains(f" {query.source} ", autoescape=True))
-    match query.checks:
-        case Checks.CLEAN:
-            found.append(col(ChangeLineRow.clean).is_(True))
-        case Checks.OPEN:
-            found.append(col(ChangeLineRow.clean).is_(False))
-        case Checks.FLAGGED:
-            found.append(col(ChangeLineRow.flagged).is_(True))
-        case None:
-            pass
-    return found
-
-
-def _behind(statement: Any, query: Query, after: int | None) -> Any:
-    """The statement in its order, from the cursor on."""
-    oldest = query.order is Order.OLDEST
+def _in_order(ids: Iterable[int], order: Order, after: int | None) -> list[int]:
+    """The ids behind the cursor, in their order."""
+    oldest = order is Order.OLDEST
     if after is not None:
-        key = col(ChangeRow.id)
-        statement = statement.where(key > after if oldest else key < after)
-    return statement.order_by(col(ChangeRow.id) if oldest else col(ChangeRow.id).desc())
+        ids = [n for n in ids if (n > after if oldest else n < after)]
+    return sorted(ids, reverse=not oldest)
+
+
+def _named(counts: Counter[str]) -> dict[str, int]:
+    """The most frequent first; what has no name is left out."""
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    return {name: count for name, count in ordered if name and count}

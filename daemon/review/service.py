@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session, col, func, select
@@ -20,7 +18,8 @@ from sqlmodel import Session, col, func, select
 from agents.ledger import CandidateState
 from daemon.clock import Clock
 from daemon.errors import AlmanacError, Conflict
-from daemon.review import editing, sampling
+from daemon.review import approvals, editing, sampling
+from daemon.review.approvals import BULK_LIMIT, Bulk, Head, NeedsTwo, Outcome, one_is_enough
 from daemon.review.editing import Edit
 from daemon.review.items import (
     Detail,
@@ -35,7 +34,7 @@ from daemon.review.items import (
 from daemon.store.drafts import add_draft
 from daemon.store.engine import Database
 from daemon.store.evidence import evidence_of
-from daemon.store.rows import ApprovalRow, CandidateRow, ChangeRow
+from daemon.store.rows import CandidateRow, ChangeRow
 from daemon.store.states import ChangeState, record_event, transition
 from knowledge import codec
 from knowledge.edits import EditUnit
@@ -43,8 +42,6 @@ from knowledge.facts import FactChange
 
 _QUEUE = (ChangeState.IN_REVIEW,)
 _UNDOABLE = (ChangeState.APPROVED, ChangeState.REJECTED)
-BULK_LIMIT = 200
-"""Approvals in one call: more than anybody has looked at is no review."""
 
 REASONS = (
     "the fact is wrong",
@@ -55,33 +52,6 @@ REASONS = (
     "a duplicate of another change",
 )
 """What is mostly wrong with a proposal; any other text is as good."""
-
-
-class Outcome(StrEnum):
-    """What an approval came to."""
-
-    APPROVED = "approved"
-    FIRST = "first_of_two"
-    """Stored; a second person must agree before the change is approved."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bulk:
-    """What a bulk approval came to: ids approved, and why others were not."""
-
-    approved: tuple[int, ...]
-    first: tuple[int, ...] = ()
-    """Approved by the first of two people."""
-    refused: Mapping[int, str] = field(default_factory=dict)
-
-
-NeedsTwo = Callable[[FactChange, bool], bool]
-"""Whether a change, which may be a retraction, needs two people."""
-
-
-def one_is_enough(_change: FactChange, _retraction: bool) -> bool:
-    """No change needs two people."""
-    return False
 
 
 class ReviewService:
@@ -167,6 +137,21 @@ class ReviewService:
             session.add(row)
             return until
 
+    def renew(self, change_id: int, *, actor: str) -> None:
+        """Whoever reads or edits what they claimed keeps it: the claim runs its whole time again,
+        once half of it is over. Does nothing to what is not `actor`'s."""
+        now = self._clock.now()
+        half = dt.timedelta(seconds=self._lease_s / 2)
+        with self._database.read() as session:
+            row = get_change(session, change_id)
+            if holder(row, now) != actor or (row.claimed_until or now) - now > half:
+                return
+        with self._database.write() as session:
+            row = get_change(session, change_id)
+            if row.state == ChangeState.IN_REVIEW and holder(row, now) == actor:
+                row.claimed_until = now + 2 * half
+                session.add(row)
+
     def approve(self, change_id: int, digest: str, *, actor: str, reason: str = "") -> Outcome:
         """Approve the draft with this digest (a prefix of at least 8 characters will do).
 
@@ -227,7 +212,9 @@ class ReviewService:
         with self._database.write() as session:
             row = self._in_queue(session, change_id, actor)
             draft = latest_draft(session, change_id)
-            _named(row, (draft.version, draft.digest, draft.clean) if draft else None, digest)
+            approvals.named(
+                row, (draft.version, draft.digest, draft.clean) if draft else None, digest
+            )
             assert draft is not None
             before = codec.from_data(EditUnit, draft.unit)
             unit = editing.apply(before, edit, actor=actor, digest=draft.digest)
@@ -272,7 +259,7 @@ class ReviewService:
         """
         with self._database.write() as session:
             row = get_change(session, change_id)
-            if row.state == ChangeState.IN_REVIEW and self._unsign(session, change_id, actor):
+            if row.state == ChangeState.IN_REVIEW and approvals.unsign(session, change_id, actor):
                 self._note(session, change_id, actor, f"first approval taken back: {reason}")
                 return
             if row.state not in _UNDOABLE:
@@ -290,45 +277,8 @@ class ReviewService:
                 data={"client": self._client},
             )
             row.approved_digest = row.decided_by = row.decided_at = None
-            self._unsign(session, change_id, None)
+            approvals.unsign(session, change_id, None)
             sampling.forget(session, change_id)
-
-    # -- the auto-approve policy ------------------------------------------------------------------
-
-    def policy_passed_over(self, change_id: int, mark: str, *, actor: str, reason: str) -> None:
-        """Note why the auto-approve policy left an item to a person, once for each `mark`."""
-        with self._database.write() as session:
-            row = get_change(session, change_id)
-            if row.policy_seen != mark:
-                row.policy_seen = mark
-                session.add(row)
-                self._note(session, change_id, actor, reason)
-
-    def unseen_by_policy(
-        self, mark_of: str, limit: int = 200
-    ) -> list[tuple[int, str, EditUnit, bool]]:
-        """Queue items whose current draft the policy `mark_of` has not looked at: (change id, draft
-        digest, unit, clean)."""
-        with self._database.read() as session:
-            rows = session.exec(
-                select(ChangeRow.id, ChangeRow.policy_seen)
-                .where(
-                    ChangeRow.state == ChangeState.IN_REVIEW,
-                    col(ChangeRow.claimed_by).is_(None)
-                    | (col(ChangeRow.claimed_until) <= self._clock.now()),
-                )
-                .order_by(col(ChangeRow.id))
-            ).all()
-            heads = draft_heads(session, [number for number, _ in rows if number])
-            unseen = [
-                number
-                for number, seen in rows
-                if number in heads and seen != f"{mark_of}:{heads[number][1]}"
-            ][:limit]
-            drafts = [d for number in unseen if (d := latest_draft(session, number or 0))]
-            return [
-                (d.change_id, d.digest, codec.from_data(EditUnit, d.unit), d.clean) for d in drafts
-            ]
 
     # -- inside a transaction ---------------------------------------------------------------------
 
@@ -336,18 +286,19 @@ class ReviewService:
         self,
         session: Session,
         row: ChangeRow,
-        head: tuple[int, str, bool] | None,
+        head: Head | None,
         digest: str,
         actor: str,
         reason: str,
     ) -> Outcome:
         """Approve the latest draft, whose version, digest and cleanness are `head`."""
         self._check_open(row, actor)
-        draft = _named(row, head, digest)
+        draft = approvals.named(row, head, digest)
         first = None
         if self._needs_two(codec.from_data(FactChange, row.fact), row.retracts is not None):
-            first = self._first_of_two(session, row, draft, actor)
+            first = approvals.first_of_two(session, row.id or 0, draft, actor)
             if first is None:
+                self._sign(session, row, draft, actor)
                 return Outcome.FIRST
         row.approved_digest = draft
         told = reason or "approved"
@@ -363,38 +314,14 @@ class ReviewService:
         sampling.draw(session, row.id or 0, draft, actor, self._sample_share, now)
         return Outcome.APPROVED
 
-    def _first_of_two(self, session: Session, row: ChangeRow, draft: str, actor: str) -> str | None:
-        """Who approved this draft before `actor`; None when `actor` is the first, which is noted.
-
-        Raises Conflict when the first one comes again.
-        """
+    def _sign(self, session: Session, row: ChangeRow, draft: str, actor: str) -> None:
+        """Store the first of two approvals; the item is free for the second one."""
         assert row.id is not None
-        signed = session.exec(
-            select(ApprovalRow.actor).where(
-                ApprovalRow.change_id == row.id, ApprovalRow.digest == draft
-            )
-        ).all()
-        if others := [name for name in signed if name != actor]:
-            return others[0]
-        if signed:
-            raise Conflict(
-                f"change {row.id} needs two people, and you are the first; somebody else must agree"
-            )
-        now = self._clock.now()
-        session.add(ApprovalRow(change_id=row.id, digest=draft, actor=actor, at=now))
+        approvals.sign(session, row.id, draft, actor, self._clock.now())
         row.claimed_by = row.claimed_until = None
         session.add(row)
         told = "first approval; a second person must agree"
         self._note(session, row.id, actor, told, digest=draft, verb="first_approval")
-        return None
-
-    def _unsign(self, session: Session, change_id: int, actor: str | None) -> bool:
-        """Remove first approvals of a change, those of `actor` or all; whether there were any."""
-        rows = session.exec(select(ApprovalRow).where(ApprovalRow.change_id == change_id)).all()
-        mine = [row for row in rows if actor in (None, row.actor)]
-        for row in mine:
-            session.delete(row)
-        return bool(mine)
 
     def _decide(
         self,
@@ -438,19 +365,6 @@ class ReviewService:
                 f"change {row.id} is claimed by {by} until {row.claimed_until:%H:%M} UTC; "
                 "take another one or wait"
             )
-
-
-def _named(row: ChangeRow, head: tuple[int, str, bool] | None, digest: str) -> str:
-    """The latest draft's digest, when `digest` names it. Raises Conflict otherwise."""
-    if head is None:
-        raise Conflict(f"change {row.id} has no draft yet; it is still being written")
-    version, latest, _ = head
-    if len(digest) < 8 or not latest.startswith(digest):
-        raise Conflict(
-            f"change {row.id} is now at draft {latest[:12]} (version {version}), not "
-            f"{digest[:12]}; read it again, then decide"
-        )
-    return latest
 
 
 def _in(column: Any, values: Sequence[int]) -> Any:

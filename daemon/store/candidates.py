@@ -100,7 +100,7 @@ def _detect(
     if known is not None and known.state in _BEFORE_SETTLED:
         known.fact, known.reason = codec.to_data(fact), candidate.reason
         session.add(known)
-        index_change(session, row.change_id or 0, fact)
+        index_change(session, known, fact)
         return known
     queued = session.exec(
         select(ChangeRow).where(
@@ -129,7 +129,7 @@ def _born(session: Session, candidate: Candidate, now: dt.datetime) -> ChangeRow
     )
     session.add(change)
     session.flush()
-    index_change(session, change.id or 0, fact)
+    index_change(session, change, fact)
     record_event(
         session,
         "change",

@@ -60,7 +60,7 @@ def add_draft(
         created_at=now,
     )
     session.add(draft)
-    line = index_change(session, change.id, unit.change)
+    line = index_change(session, change, unit.change)
     line.version, line.clean, line.findings = draft.version, draft.clean, len(draft.findings)
     line.flagged = any(finding.get("rule") in _FLAGS for finding in draft.findings)
     urls = session.exec(select(EvidenceRow.url).where(col(EvidenceRow.id).in_(list(evidence))))
@@ -78,11 +78,13 @@ def last_version(session: Session, change_id: int) -> int:
     return last or 0
 
 
-def index_change(session: Session, change_id: int, fact: FactChange) -> ChangeLineRow:
-    """The line of a change, with its names and ids as they are now."""
-    line = session.get(ChangeLineRow, change_id)
+def index_change(session: Session, change: ChangeRow, fact: FactChange) -> ChangeLineRow:
+    """The line of a stored change, with its state, names and ids as they are now."""
+    assert change.id is not None
+    line = session.get(ChangeLineRow, change.id)
     if line is None:
-        line = ChangeLineRow(change_id=change_id, kind="", text="")
+        line = ChangeLineRow(change_id=change.id, state="", property="", kind="", text="")
+    line.state, line.property = change.state, change.property
     line.kind, line.text = fact.subject.kind, text_of(fact)
     session.add(line)
     return line

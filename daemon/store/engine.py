@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from sqlmodel import Session
 
 from daemon.errors import ConfigError, DatabaseAway, NewerDatabaseError
 from daemon.store import postgres
+from daemon.store.shared_read import SharedRead
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 BUSY_TIMEOUT_S = 30.0
@@ -31,6 +33,7 @@ SERVER_PATIENCE_S = 150.0
 again: within `TimeoutStartSec` of the unit."""
 _ASK_AGAIN_S = 1.0
 _WRITER = {"writer": True}
+_SHARED: ContextVar[SharedRead | None] = ContextVar("shared_read", default=None)
 
 log = structlog.get_logger()
 
@@ -134,14 +137,43 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A writing transaction: committed at the end, rolled back on any exception."""
-        with Session(self._writers, expire_on_commit=False) as session, session.begin():
-            yield session
+        shared = self._shared()
+        if shared is not None:
+            shared.renew()
+        try:
+            with Session(self._writers, expire_on_commit=False) as session, session.begin():
+                yield session
+        finally:
+            if shared is not None:
+                shared.renew()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A snapshot. What is changed through it is lost."""
+        shared = self._shared()
+        if shared is not None:
+            with shared.take() as session:
+                if session is not None:
+                    yield session
+                    return
         with Session(self._engine, expire_on_commit=False) as session:
             yield session
+
+    @contextmanager
+    def sharing(self) -> Iterator[SharedRead]:
+        """Within it, and in threads that are started with its context, reads see one snapshot over
+        one connection, until something is written or `end` is called on what this gives."""
+        shared = SharedRead(self._engine)
+        token = _SHARED.set(shared)
+        try:
+            yield shared
+        finally:
+            _SHARED.reset(token)
+            shared.end()
+
+    def _shared(self) -> SharedRead | None:
+        shared = _SHARED.get()
+        return shared if shared is not None and shared.is_of(self._engine) else None
 
     async def writing(self, work: Callable[[Session], T]) -> T:
         """`work` in a writing transaction, off the event loop."""
@@ -186,6 +218,12 @@ class Database:
     def head() -> str:
         """The newest revision that this Almanac knows."""
         return _newest_schema()
+
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A bare connection outside any transaction, for what PostgreSQL does in none (VACUUM)."""
+        with self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

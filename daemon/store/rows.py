@@ -178,7 +178,6 @@ class ChangeRow(Row, table=True):
             postgresql_where=text(_QUEUED),
         ),
         Index("ix_change_state_id", "state", "id"),
-        Index("ix_change_property_id", "property", "id"),
     )
     id: int | None = Field(default=None, primary_key=True)
     key: str = Field(index=True)
@@ -228,10 +227,18 @@ class DraftRow(Row, table=True):
 
 
 class ChangeLineRow(Row, table=True):
-    """What lists filter and search by: narrow, so that a scan over all changes stays short."""
+    """What lists filter, search and count by: narrow, so that a scan over all changes stays short,
+    and whole, so that no list joins the changes themselves, whose rows are long."""
 
+    __table_args__ = (
+        Index("ix_change_line_state", "state", "change_id"),
+        Index("ix_change_line_counts", "state", "property", "kind", "clean", "flagged"),
+    )
     change_id: int = Field(primary_key=True, foreign_key="change.id")
-    kind: str = Field(index=True)
+    state: str
+    """Of the change; moved with it, in `daemon.store.states.transition`."""
+    property: str
+    kind: str
     """Coarse kind of the subject: country, company, person, ..."""
     text: str
     """Names and ids of the fact, in lower case."""

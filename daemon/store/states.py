@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col, update
 
 from daemon.errors import IllegalTransition
 from daemon.store import trail
-from daemon.store.rows import ChangeRow, EventRow, ReleaseRow
+from daemon.store.rows import ChangeLineRow, ChangeRow, EventRow, ReleaseRow
 
 
 class ChangeState(StrEnum):
@@ -122,6 +122,9 @@ def transition(
     entity.state = to.value
     entity.updated_at = now
     session.add(entity)
+    if isinstance(entity, ChangeRow):
+        mine = col(ChangeLineRow.change_id) == entity.id
+        session.exec(update(ChangeLineRow).where(mine).values(state=to.value))
     return trail.append(session, event)
 
 

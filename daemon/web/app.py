@@ -27,6 +27,7 @@ from daemon.web.failures import error_page
 from daemon.web.identity import cookie_name
 from daemon.web.pages import ROUTERS
 from daemon.web.security import Guard
+from daemon.web.snapshot import OneSnapshot
 
 Status = Callable[[], Awaitable[dict[str, Any]]]
 log = structlog.get_logger()
@@ -51,6 +52,7 @@ def create_app(
     app.state.sources = sources
     app.state.pulse = live.Pulse(services)
     app.state.csp_reports = deque(maxlen=100)
+    app.add_middleware(OneSnapshot, services=services)
     app.add_middleware(Guard, settings=services.settings, cookie=cookie_name(services.settings))
     for kind in (AlmanacError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, error_page)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from daemon.review.queue import Checks, Order, Query
+from daemon.review.query import Checks, Order, Query
 from daemon.store.states import ChangeState
 
 ALL = tuple(ChangeState)

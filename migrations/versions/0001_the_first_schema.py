@@ -81,7 +81,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_change_key", ["key"], unique=False)
         batch_op.create_index("ix_change_slot", ["slot"], unique=False)
         batch_op.create_index("ix_change_state_id", ["state", "id"], unique=False)
-        batch_op.create_index("ix_change_property_id", ["property", "id"], unique=False)
         batch_op.create_index(
             "uq_change_open_key",
             ["key"],
@@ -417,6 +416,8 @@ def _create_review_tables() -> None:
     op.create_table(
         "change_line",
         sa.Column("change_id", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("property", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("text", sa.String(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -427,7 +428,9 @@ def _create_review_tables() -> None:
         sa.ForeignKeyConstraint(["change_id"], ["change.id"]),
         sa.PrimaryKeyConstraint("change_id"),
     )
-    op.create_index("ix_change_line_kind", "change_line", ["kind"], unique=False)
+    op.create_index("ix_change_line_state", "change_line", ["state", "change_id"], unique=False)
+    counted = ["state", "property", "kind", "clean", "flagged"]
+    op.create_index("ix_change_line_counts", "change_line", counted, unique=False)
     op.create_table(
         "approval",
         sa.Column("change_id", sa.Integer(), nullable=False),

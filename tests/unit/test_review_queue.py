@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlmodel import col, select
 
 from daemon.errors import Conflict, NotFound
-from daemon.review.queue import Checks, Order, Query
-from daemon.review.service import BULK_LIMIT, Outcome
+from daemon.review.approvals import BULK_LIMIT, Outcome
+from daemon.review.query import Checks, Order, Query
 from daemon.services import Services
-from daemon.store.rows import DismissalRow
+from daemon.store.rows import ChangeLineRow, ChangeRow, DismissalRow
 from daemon.store.states import ChangeState
 from knowledge import codec
 from tests.daemon_support import change
@@ -67,6 +69,36 @@ def test_filters_hold_and_facets_count_what_they_would_find(services: Services) 
     assert ids(services, Query(checks=Checks.FLAGGED)) == []
     assert len(ids(services, Query(source="www.wikidata.org"))) == WAITING
     assert ids(services, Query(older_than_h=1e5)) == []
+
+
+@pytest.mark.parametrize("query", [Query(), Query(q="of"), Query(q="e", order=Order.NEWEST)])
+def test_a_look_is_the_page_and_the_counts(services: Services, query: Query) -> None:
+    """Whether the lines are counted by an index or read for their text."""
+    services.review.reject(3, actor="ann", reason="wrong")
+    facets = services.queue.facets(query)
+    for narrowed in (query, replace(query, property=next(iter(facets.properties)))):
+        for after in (None, 9):
+            found = services.queue.look(narrowed, after=after, limit=3)
+            assert found.page == services.queue.page(narrowed, after=after, limit=3)
+            assert found.facets.total == len(ids(services, narrowed))
+            assert 3 not in [item.id for item in found.page.items]
+            assert found.facets.properties == facets.properties
+
+
+def test_a_line_moves_with_its_change(services: Services) -> None:
+    services.review.approve(1, digest_of(services, 1), actor="ann")
+    services.review.reject(2, actor="ann", reason="wrong")
+    services.review.undo(2, actor="ann")
+    services.review.reject(4, actor="ann", reason="wrong")
+    with services.database.read() as session:
+        states = session.exec(
+            select(ChangeRow.id, ChangeRow.state, ChangeLineRow.state).join(
+                ChangeLineRow, col(ChangeLineRow.change_id) == col(ChangeRow.id)
+            )
+        ).all()
+    assert len(states) == WAITING
+    assert all(mine == lines for _, mine, lines in states)
+    assert sorted(number for number, state, _ in states if state != "in_review") == [1, 4]
 
 
 def test_claimed_ones_are_passed_over_by_others(services: Services) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,28 @@ def test_a_claim_keeps_others_out_until_it_runs_out(services: Services, queue: l
     services.review.approve(number, digest(services, number), actor="bob")
 
 
+def test_whoever_works_on_it_keeps_the_claim(services: Services, queue: list[int]) -> None:
+    clock = services.review._clock
+    number, lease = queue[0], dt.timedelta(minutes=10)
+
+    def until() -> dt.datetime | None:
+        return services.review.show(number).item.claimed_until
+
+    first = services.review.claim(number, actor="ann")
+    services.review.renew(number, actor="ann")
+    assert until() == first  # not half of it is over
+    clock.advance(minutes=6)  # type: ignore[attr-defined]
+    services.review.renew(number, actor="bob")
+    assert until() == first
+    services.review.renew(number, actor="ann")
+    assert until() == clock.now() + lease
+    events = len(services.review.show(number).audit)
+    clock.advance(minutes=11)  # type: ignore[attr-defined]
+    services.review.renew(number, actor="ann")  # it ran out: there is nothing to keep
+    assert until() is None
+    assert len(services.review.show(number).audit) == events
+
+
 def test_undo_until_frozen(services: Services, queue: list[int]) -> None:
     number = queue[0]
     services.review.approve(number, digest(services, number), actor="ann")
@@ -155,10 +178,14 @@ def services_unit(services: Services, number: int) -> dict:
 
 def test_a_policy_looks_at_a_draft_once(services: Services, queue: list[int]) -> None:
     policy = Policy(name="p")
-    seen = services.review.unseen_by_policy(policy.digest)
+    seen = services.unattended.unseen(policy.digest)
     assert [number for number, *_ in seen] == queue
-    mark = f"{policy.digest}:{seen[0][1]}"
-    services.review.policy_passed_over(queue[0], mark, actor="policy:p", reason="tier B")
-    assert [n for n, *_ in services.review.unseen_by_policy(policy.digest)] == queue[1:]
+    for _ in range(2):
+        services.unattended.pass_over(
+            queue[0], policy.digest, seen[0][1], actor="policy:p", why="tier B"
+        )
+    told = [line for line in services.review.show(queue[0]).audit if line.actor == "policy:p"]
+    assert [line.reason for line in told] == ["tier B"]
+    assert [n for n, *_ in services.unattended.unseen(policy.digest)] == queue[1:]
     services.review.claim(queue[1], actor="ann")
-    assert [n for n, *_ in services.review.unseen_by_policy(policy.digest)] == queue[2:]
+    assert [n for n, *_ in services.unattended.unseen(policy.digest)] == queue[2:]

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query
 from daemon.review.dismissed import DismissalPage
 from daemon.review.editing import Edit
 from daemon.review.items import Detail
-from daemon.review.queue import Checks, Facets, Order, Page
-from daemon.review.queue import Query as Filter
+from daemon.review.query import Checks, Order
+from daemon.review.query import Query as Filter
+from daemon.review.queue import Facets, Page
 from daemon.review.sampling import SecondLook
 from daemon.review.service import ReviewService
 from daemon.services import Services

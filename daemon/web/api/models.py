@@ -8,7 +8,7 @@ from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.accounts import Role, Token
-from daemon.review.service import BULK_LIMIT
+from daemon.review.approvals import BULK_LIMIT
 from knowledge.narrative import ClaimKind
 
 MOST = 2**31 - 1

@@ -84,6 +84,18 @@ def rollback(services: Open, who: Operator, body: RollBack) -> Move:
     )
 
 
+@router.post("/freeze")
+def freeze_alias(services: Open, who: Operator, body: Why) -> Move:
+    """Forbid promotions of the served alias; a rollback stays possible."""
+    return services.registry.freeze(actor=who.name, reason=body.reason)
+
+
+@router.post("/unfreeze")
+def unfreeze_alias(services: Open, who: Operator, body: Why) -> Move:
+    """Allow promotions again."""
+    return services.registry.unfreeze(actor=who.name, reason=body.reason)
+
+
 @router.get("/history")
 def history(services: Open, who: Viewer) -> list[Move]:
     """Every move of the served alias, oldest first."""

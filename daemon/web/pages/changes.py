@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
-from daemon.review.queue import Order
+from daemon.review.query import Order
 from daemon.store.states import ChangeState
 from daemon.web import queries
 from daemon.web.forms import Sent
@@ -19,12 +19,13 @@ router = APIRouter(prefix="/changes")
 def changes(request: Request, services: Open, who: Viewer, after: int | None = None) -> Response:
     parameters = {"order": Order.NEWEST.value, **request.query_params}
     query = queries.parse(parameters, queries.ALL)
+    found = services.queue.look(query, after=after)
     data = {
         "at": "changes",
         "query": query,
-        "page": services.queue.page(query, after=after),
+        "page": found.page,
         "after": after,
-        "facets": services.queue.facets(query),
+        "facets": found.facets,
         "counts": services.review.counts(),
         "states": list(ChangeState),
         "dismissed": sum(services.dismissed.counts().values()),

@@ -6,16 +6,16 @@ Owns what happens to a stale form: 409 and a comparison in which nothing of the 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from daemon.accounts import Who
 from daemon.errors import Conflict
+from daemon.review.approvals import BULK_LIMIT, Outcome
 from daemon.review.editing import Edit
-from daemon.review.queue import Query
-from daemon.review.service import BULK_LIMIT, Outcome
+from daemon.review.query import Query
 from daemon.review.worddiff import word_diff
 from daemon.services import Services
 from daemon.web import queries
@@ -40,7 +40,7 @@ def approve(
     except Conflict as error:
         return _stale(request, services, who, change_id, form, error)
     verb = "approved" if outcome is Outcome.APPROVED else "signed"
-    return _on(services, who, form, change_id, verb)
+    return _on(request, services, who, form, change_id, verb)
 
 
 @router.post("/{change_id:int}/reject")
@@ -50,7 +50,7 @@ def reject(request: Request, services: Open, who: Reviewer, change_id: int, form
         services.review.via(CLIENT).reject(change_id, actor=who.name, reason=reason)
     except Conflict as error:
         return _stale(request, services, who, change_id, form, error)
-    return _on(services, who, form, change_id, "rejected")
+    return _on(request, services, who, form, change_id, "rejected")
 
 
 @router.post("/{change_id:int}/skip")
@@ -59,7 +59,7 @@ def skip(request: Request, services: Open, who: Reviewer, change_id: int, form: 
         services.review.via(CLIENT).skip(change_id, actor=who.name, reason=form["reason"])
     except Conflict as error:
         return _stale(request, services, who, change_id, form, error)
-    return _on(services, who, form, change_id, "skipped")
+    return _on(request, services, who, form, change_id, "skipped")
 
 
 @router.post("/{change_id:int}/claim")
@@ -93,6 +93,7 @@ def second_look(services: Open, who: Reviewer, change_id: int, form: Sent) -> Re
 
 @router.get("/{change_id:int}/edit")
 def edit_page(request: Request, services: Open, who: Reviewer, change_id: int) -> Response:
+    services.review.renew(change_id, actor=who.name)
     detail = services.review.show(change_id)
     narrative = detail.unit.narrative if detail.unit else None
     if narrative is None:
@@ -206,10 +207,18 @@ def _query(form: Form) -> Query:
     return queries.parse(dict(parse_qsl(form["query"].removeprefix("?"))))
 
 
-def _on(services: Services, who: Who, form: Form, change_id: int, verb: str) -> Response:
-    """To the next proposal of the list that the form came from."""
+def _on(
+    request: Request, services: Services, who: Who, form: Form, change_id: int, verb: str
+) -> Response:
+    """To the next proposal of the list that the form came from. A browser that has fetched its page
+    already (`X-Have`) is told what happened, to show above it, and need not fetch it again."""
     url = next_url(services, who, _query(form), change_id, (verb, change_id))
-    return RedirectResponse(url, status_code=303)
+    if request.headers.get("x-have") != urlsplit(url).path:
+        return RedirectResponse(url, status_code=303)
+    told = page(request, "did.html", {"did": (verb, change_id)})
+    told.headers["X-Next"] = url
+    told.headers["X-Waiting"] = str(services.queue.length())
+    return told
 
 
 def _back(form: Form, change_id: int, verb: str) -> Response:

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from daemon.accounts import Who
 from daemon.review.items import Detail
-from daemon.review.queue import Query
+from daemon.review.query import Query
 from daemon.review.service import REASONS
 from daemon.review.worddiff import word_diff
 from daemon.services import Services
@@ -27,13 +27,13 @@ router = APIRouter()
 @router.get("/review")
 def inbox(request: Request, services: Open, who: Viewer, after: int | None = None) -> Response:
     query = queries.parse(request.query_params)
-    found = services.queue.page(query, after=after)
+    found = services.queue.look(query, after=after)
     data: dict[str, Any] = {
         "at": "review",
         "query": query,
-        "page": found,
+        "page": found.page,
         "after": after,
-        "facets": services.queue.facets(query),
+        "facets": found.facets,
         "views": services.queue.views(who.name),
         "did": did(request),
         "second_looks": services.sampling.waiting(20),
@@ -58,6 +58,7 @@ def next_item(request: Request, services: Open, who: Viewer, after: int = 0) -> 
 @router.get("/review/{change_id:int}")
 def item(request: Request, services: Open, who: Viewer, change_id: int) -> Response:
     query = queries.parse(request.query_params)
+    services.review.renew(change_id, actor=who.name)
     detail = services.review.show(change_id)
     before, after = services.queue.neighbours(query, change_id)
     data = {
@@ -115,6 +116,8 @@ def item_data(services: Services, detail: Detail, who: Who) -> dict[str, Any]:
         "contested": services.review.contested(detail.item.fact.slot),
         "second_look": services.sampling.of(detail.item.id),
         "reasons": REASONS,
+        "ready": services.releases.ready() if detail.item.state == "approved" else 0,
+        "release_size": services.settings.release.size,
         "mine": detail.item.claimed_by == who.name,
     }
 

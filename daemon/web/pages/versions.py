@@ -39,6 +39,7 @@ def versions(request: Request, services: Open, who: Viewer) -> Response:
         "generation": generation,
         "moves": moves[::-1],
         "broken_at": services.registry.broken_at(),
+        "frozen_by": services.registry.frozen_by(),
         "lineage": [numbers.get(d) for d in services.registry.lineage(digest)],
     }
     return page(request, "versions.html", data)
@@ -84,6 +85,7 @@ def version(request: Request, services: Open, who: Viewer, name: str) -> Respons
         "gate": evaluation.gate if evaluation else None,
         "manifest": services.registry.manifest(found.digest) if found.digest else {},
         "serves": found.digest == digest,
+        "frozen_by": services.registry.frozen_by(),
         "generation": generation,
         "served": any(m.to_digest == found.digest for m in services.registry.history())
         or found.digest is None,
@@ -114,6 +116,19 @@ def rollback(services: Open, who: Operator, form: Sent) -> Response:
         reason=_reason(form),
         expected_generation=_generation(form),
     )
+    return RedirectResponse("/versions", status_code=303)
+
+
+@router.post("/freeze")
+def freeze(services: Open, who: Operator, form: Sent) -> Response:
+    """Nothing is promoted until it is unfrozen; a rollback stays possible."""
+    services.registry.freeze(actor=who.name, reason=_reason(form))
+    return RedirectResponse("/versions", status_code=303)
+
+
+@router.post("/unfreeze")
+def unfreeze(services: Open, who: Operator, form: Sent) -> Response:
+    services.registry.unfreeze(actor=who.name, reason=_reason(form))
     return RedirectResponse("/versions", status_code=303)
 
 
