@@ -88,7 +88,8 @@ def measure(row: Mapping[str, Any], field: str) -> str:
     value = row.get(field)
     if value is None:
         return "–"
-    return f"{value:g}" if row.get("test") == "count" else f"{100 * value:.3g} %"
+    told = f"{value:g}" if row.get("test") == "count" else f"{100 * value:.3g} %"
+    return told.replace("-", "\N{MINUS SIGN}")
 
 
 def size(number: int) -> str:

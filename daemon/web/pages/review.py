@@ -13,7 +13,7 @@ from daemon.review.query import Query
 from daemon.review.service import REASONS
 from daemon.review.worddiff import word_diff
 from daemon.services import Services
-from daemon.web import queries
+from daemon.web import checklist, queries
 from daemon.web.forms import Sent
 from daemon.web.identity import Open, Reviewer, Viewer
 from daemon.web.render import page
@@ -115,6 +115,7 @@ def item_data(services: Services, detail: Detail, who: Who) -> dict[str, Any]:
         "two_needed": services.review.two_needed(detail.item),
         "contested": services.review.contested(detail.item.fact.slot),
         "second_look": services.sampling.of(detail.item.id),
+        "passed": checklist.passed(str(f.get("rule")) for f in detail.findings),
         "reasons": REASONS,
         "ready": services.releases.ready() if detail.item.state == "approved" else 0,
         "release_size": services.settings.release.size,
