@@ -205,7 +205,7 @@ def _controllers(almanac: Almanac) -> dict[str, Controller]:
     }
     if settings.review.auto_approve:
         rules = policy.load(settings.review.policy)
-        found["review"] = ReviewPolicyController(services.review, rules)
+        found["review"] = ReviewPolicyController(services.review, services.unattended, rules)
     release = settings.release
     found |= {
         "release": ReleaseController(

@@ -193,7 +193,7 @@ def test_wikidata_being_away_is_no_failure(services: Services) -> None:
 def test_the_policy_approves_and_says_why_it_does_not(services: Services) -> None:
     settled(services, change(1), change(2, property="P102"))
     run(curate(services, FakeProposer()).reconcile())
-    controller = ReviewPolicyController(services.review, Policy(name="p"))
+    controller = ReviewPolicyController(services.review, services.unattended, Policy(name="p"))
     assert run(controller.reconcile()) == 2
     assert states(services) == [ChangeState.APPROVED, ChangeState.IN_REVIEW]
     assert services.review.show(1).item.decided_by == "policy:p"
@@ -206,7 +206,7 @@ def test_a_contested_fact_waits_for_the_dust_to_settle(services: Services) -> No
     run(curate(services, FakeProposer()).reconcile())
     again = candidate(change(1, 11, 12), CandidateState.SETTLING)
     run(services.ledger.record(looked("Q1", 8, again)))
-    controller = ReviewPolicyController(services.review, Policy(name="p"))
+    controller = ReviewPolicyController(services.review, services.unattended, Policy(name="p"))
     assert run(controller.reconcile()) == 0
     gone = candidate(change(1, 11, 12), CandidateState.WITHDRAWN)
     run(services.ledger.record(looked("Q1", 9, gone)))

@@ -22,6 +22,7 @@ def services(tmp_path: Path, database_url: str):
     opened = Services.open(settings_at(tmp_path, database_url))
     clock = StillClock()
     opened.review._clock = clock
+    opened.unattended._clock = clock
     opened.releases._clock = clock
     yield opened
     opened.close()
