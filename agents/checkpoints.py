@@ -30,16 +30,9 @@ async def postgres_checkpoints(
     """
     from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
     from psycopg import AsyncConnection
-    from psycopg.rows import dict_row
     from psycopg_pool import AsyncConnectionPool
 
-    options: dict[str, Any] = {
-        "autocommit": True,
-        "prepare_threshold": 0,
-        "row_factory": dict_row,
-        "options": f"-c search_path={SCHEMA}",
-        "application_name": "almanac-curate",
-    }
+    options = _options()
     first: Any = await AsyncConnection.connect(conninfo, **options)
     async with first as connection:
         # CREATE INDEX CONCURRENTLY waits for every running statement, so nobody may wait in one
@@ -58,6 +51,32 @@ async def postgres_checkpoints(
     )
     async with pool:
         yield AsyncPostgresSaver(pool)
+
+
+@asynccontextmanager
+async def postgres_checkpoints_to_read(conninfo: str) -> AsyncIterator[AsyncPostgresSaver]:
+    """The same store over one connection, for a look: sets up nothing.
+
+    Raises psycopg.Error when the server does not answer, or nobody has set the store up yet.
+    """
+    from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+    from psycopg import AsyncConnection
+
+    first: Any = await AsyncConnection.connect(conninfo, **_options())
+    async with first as connection:
+        yield AsyncPostgresSaver(connection)
+
+
+def _options() -> dict[str, Any]:
+    from psycopg.rows import dict_row
+
+    return {
+        "autocommit": True,
+        "prepare_threshold": 0,
+        "row_factory": dict_row,
+        "options": f"-c search_path={SCHEMA}",
+        "application_name": "almanac-curate",
+    }
 
 
 async def _held(connection: Any) -> bool:

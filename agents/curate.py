@@ -12,7 +12,7 @@ import asyncio
 import datetime as dt
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -290,12 +290,14 @@ async def checkpoint_store(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
         yield saver
 
 
-def stored_steps(path: Path, change_key: str) -> tuple[dict[str, Any], ...]:
-    """The steps that a run has finished so far, out of its checkpoint file; none when there is no
-    such run. Blocking, and safe beside a process that is at work on the file."""
+def stored_steps(
+    store: AbstractAsyncContextManager[BaseCheckpointSaver[Any]], change_key: str
+) -> tuple[dict[str, Any], ...]:
+    """The steps that a run has finished so far, out of its checkpoint store; none when there is no
+    such run. Blocking, and safe beside a process that is at work on the store."""
 
     async def read() -> tuple[dict[str, Any], ...]:
-        async with checkpoint_store(path) as saver:
+        async with store as saver:
             found = await saver.aget_tuple({"configurable": {"thread_id": change_key}})
             return tuple(found.checkpoint["channel_values"].get("steps", ())) if found else ()
 

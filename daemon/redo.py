@@ -1,7 +1,8 @@
 """Another draft of a change, and how the drafts so far came about.
 
 Owns the request for a new draft, and the records of the curate graph's steps as people read them.
-Drafting itself is the controller's; a run that is under way is read from its checkpoint file.
+Drafting itself is the controller's; a run that is under way is read from its checkpoints, in their
+file or in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sqlmodel import col, select
 
 from daemon.clock import Clock
 from daemon.errors import Conflict, NotFound
+from daemon.store import postgres
 from daemon.store.engine import Database
 from daemon.store.rows import ChangeRow, DraftRow, EventRow
 from daemon.store.states import ChangeState, transition
@@ -117,8 +119,18 @@ class Drafts:
 
     def _under_way(self, key: str) -> tuple[dict[str, Any], ...]:
         path = self._home / CURATE_FILE
-        if not path.exists():
+        if self._database.is_sqlite and not path.exists():
             return ()
-        from agents.curate import stored_steps  # only here is langgraph needed
+        from agents.curate import checkpoint_store, stored_steps  # only here is langgraph needed
 
-        return stored_steps(path, key)
+        if self._database.is_sqlite:
+            return stored_steps(checkpoint_store(path), key)
+        import psycopg
+
+        from agents.checkpoints import postgres_checkpoints_to_read
+
+        store = postgres_checkpoints_to_read(postgres.conninfo(self._database.url))
+        try:
+            return stored_steps(store, key)
+        except psycopg.errors.UndefinedTable:
+            return ()  # no worker has set the store up yet

@@ -11,6 +11,7 @@ from daemon.cli import (
     curate,
     evaluation,
     gate,
+    job,
     keys,
     moving,  # noqa: F401  (its commands stand at the root)
     operate,
@@ -28,6 +29,7 @@ app.add_typer(curate.app, name="curate")
 app.add_typer(review.app, name="review")
 app.add_typer(account.app, name="account")
 app.add_typer(release.app, name="release")
+app.add_typer(job.app, name="job")
 app.add_typer(registry.app, name="registry")
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(gate.app, name="gate")

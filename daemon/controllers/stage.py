@@ -2,8 +2,8 @@
 
 Owns the cases: not started, at work, ended without a result, done. A worker keeps the release's
 lease for as long as it runs the job, so that no other starts it a second time; whoever lost the
-lease stops its job. Which folder, which command and what becomes of the result is said by the two
-controllers.
+lease, or sees that a person gave the release up, stops its job. Which folder, which command and
+what becomes of the result is said by the two controllers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from daemon.jobs.supervisor import Job, JobState, Launcher, last_words
 from daemon.store import leases
 from daemon.store.engine import Database
 from daemon.store.rows import ReleaseRow
-from daemon.store.states import ReleaseState
+from daemon.store.states import OPEN_RELEASES, ReleaseState
 from daemon.upkeep.disk import says_full
 
 log = structlog.get_logger()
@@ -82,6 +82,7 @@ class StageRunner:
 
     async def step(self, work: Work, *, begins: bool = True) -> int:
         """The number of releases that took a step. Without `begins` no new job is begun."""
+        await self._end_abandoned()
         done = 0
         for release, token in await self._database.writing(lambda s: self._claim(s, work, begins)):
             number = release.id or 0
@@ -193,6 +194,30 @@ class StageRunner:
         if held is not None:
             await asyncio.to_thread(self._supervisor.stop, held[1])
             self._supervisor.forget(held[1])
+
+    async def _end_abandoned(self) -> None:
+        """A person gave the release up: its job is for nothing."""
+        if not self._held:
+            return
+        numbers = list(self._held)
+        at_work = await self._database.reading(
+            lambda s: s.exec(
+                select(ReleaseRow.id).where(
+                    col(ReleaseRow.id).in_(numbers), col(ReleaseRow.state).in_(OPEN_RELEASES)
+                )
+            ).all()
+        )
+        for number in set(numbers) - set(at_work):
+            token, job = self._held.pop(number)
+            log.info("job.abandoned", release_id=number, folder=str(job.folder))
+            await asyncio.to_thread(self._supervisor.stop, job)
+            self._supervisor.forget(job)
+            if self._admission is not None:
+                await self._admission.after()
+            with contextlib.suppress(LeaseLost):
+                await self._database.writing(
+                    lambda s, n=number, t=token: leases.release(s, _resource(n), t)
+                )
 
     def _begin(self, session: Session, work: Work, release: ReleaseRow, token: int) -> None:
         leases.check(session, _resource(release.id or 0), token)

@@ -88,16 +88,12 @@ class Supervisor:
         """What the folder says, after hung processes were ended: that may block for a while, so
         ask through a thread from an event loop."""
         self._reap(job.folder)
-        if (job.folder / job.result).exists():
-            return JobState.FINISHED
-        pid = _living(job.folder)
-        if pid is None:
-            return JobState.STOPPED if (job.folder / PROCESS).exists() else JobState.NEW
-        if self._silence_s(job.folder) > self._heartbeat_timeout_s:
-            log.warning("job.hung", folder=str(job.folder), pid=pid)
-            self._end(job.folder, pid)
+        state = state_of(job.folder, job.result)
+        if state is JobState.RUNNING and silence_s(job.folder) > self._heartbeat_timeout_s:
+            log.warning("job.hung", folder=str(job.folder))
+            self.stop(job)
             return JobState.STOPPED
-        return JobState.RUNNING
+        return state
 
     def start(self, job: Job, environment: dict[str, str] | None = None) -> bool:
         """Start the process unless one is at work, the result is there, or the device is another
@@ -221,15 +217,22 @@ class Supervisor:
         except ProcessLookupError:
             return
 
-    @staticmethod
-    def _silence_s(folder: Path) -> float:
-        """Seconds since the last sign of life: a line of progress, or the start."""
-        times = [
-            (folder / name).stat().st_mtime
-            for name in (PROGRESS, PROCESS)
-            if (folder / name).exists()
-        ]
-        return time.time() - max(times, default=time.time())
+
+def state_of(folder: Path, result: str) -> JobState:
+    """What the folder says. Ends nothing, whoever asks."""
+    if (folder / result).exists():
+        return JobState.FINISHED
+    if _living(folder) is not None:
+        return JobState.RUNNING
+    return JobState.STOPPED if (folder / PROCESS).exists() else JobState.NEW
+
+
+def silence_s(folder: Path) -> float:
+    """Seconds since the last sign of life: a line of progress, or the start."""
+    times = [
+        (folder / name).stat().st_mtime for name in (PROGRESS, PROCESS) if (folder / name).exists()
+    ]
+    return time.time() - max(times, default=time.time())
 
 
 def progress_of(folder: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import smtplib
+import ssl
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -93,7 +94,7 @@ class Mail:
         assert settings.smtp_host is not None
         with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=_TIMEOUT_S) as server:
             if settings.smtp_tls:
-                server.starttls()
+                server.starttls(context=ssl.create_default_context())  # a password follows
             if settings.smtp_user and settings.smtp_password:
                 server.login(settings.smtp_user, settings.smtp_password.get_secret_value())
             server.send_message(message)
