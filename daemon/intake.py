@@ -18,10 +18,11 @@ from agents.errors import AgentError
 from agents.ledger import Cursor, WatchLedger
 from agents.wikidata.api import ActionApi
 from agents.wikidata.audit import audit
-from agents.wikidata.sparql import SparqlEndpoint, grow
+from agents.wikidata.sparql import grow
 from agents.wikidata.sweep import backfill, sweep
 from daemon.clock import Clock
 from daemon.config import Settings
+from daemon.wiring import sparql_endpoint
 
 SWEEP, DISCOVERY, AUDIT = "sweep", "discovery", "audit"
 _DAY = dt.timedelta(days=1)
@@ -38,13 +39,12 @@ class Intake:
     """The timed jobs over one watch list."""
 
     def __init__(
-        self, api: ActionApi, ledger: WatchLedger, clock: Clock, settings: Settings, agent: str
+        self, api: ActionApi, ledger: WatchLedger, clock: Clock, settings: Settings
     ) -> None:
         self._api = api
         self._ledger = ledger
         self._clock = clock
         self._settings = settings
-        self._agent = agent
 
     def jobs(self) -> Sequence[Job]:
         """(seconds between, name, work) of each."""
@@ -74,7 +74,7 @@ class Intake:
         queries = self._settings.watch.queries
         if not queries or await self._fresh(DISCOVERY, _DAY):
             return 0
-        endpoint = SparqlEndpoint(self._settings.wikidata.sparql_url, user_agent=self._agent)
+        endpoint = sparql_endpoint(self._settings)
         before = await self._last(DISCOVERY)
         added, sizes = 0, {}
         for query in queries:

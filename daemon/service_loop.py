@@ -20,7 +20,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from daemon.accounts import Role as Right
 from daemon.accounts.service import LINK_H
-from daemon.contact import user_agent
 from daemon.controllers.failures import of_the_machine
 from daemon.gateway_child import GatewayChild
 from daemon.intake import Intake
@@ -89,7 +88,6 @@ class ServiceLoop:
             services.ledger,
             services.clock,
             self._settings,
-            user_agent(self._settings),
         )
         self._stream = StreamLife(self._settings, services, intake, self._degraded)
         self._timed = TimedWork(almanac, intake)

@@ -31,6 +31,7 @@ from agents.wikidata.api import ActionApi
 from agents.wikidata.lift_wing import LiftWing
 from agents.wikidata.limiter import FileCoolDown, Limiter
 from agents.wikidata.quota import FileQuota
+from agents.wikidata.sparql import SparqlEndpoint
 from agents.wikidata.turnstile import Caps
 from daemon.chats import chats
 from daemon.config import Settings
@@ -154,7 +155,19 @@ def _fetcher(settings: Settings) -> GuardedFetcher:
     urls = (settings.wikidata.api_url, settings.wikidata.wikipedia_url)
     local = frozenset(urlsplit(url).netloc for url in urls) if settings.wikidata.is_loopback else ()
     limits = FetchLimits(local_endpoints=frozenset(local))
-    return GuardedFetcher(user_agent(settings), limits=limits)
+    return GuardedFetcher(
+        user_agent(settings),
+        limits=limits,
+        limiter=None if settings.wikidata.is_loopback else limiter(settings),
+        limited=frozenset(urlsplit(url).netloc for url in urls),
+    )
+
+
+def sparql_endpoint(settings: Settings) -> SparqlEndpoint:
+    """A client of the configured SPARQL endpoint, within the same allowance as all others."""
+    return SparqlEndpoint(
+        settings.wikidata.sparql_url, user_agent=user_agent(settings), limiter=limiter(settings)
+    )
 
 
 def _cited_pages(settings: Settings, fetcher: GuardedFetcher) -> CitedPages | None:

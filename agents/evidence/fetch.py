@@ -11,7 +11,9 @@ import asyncio
 import ipaddress
 import json
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -20,6 +22,9 @@ import httpx
 
 from agents.errors import Permanent, Retryable
 from agents.evidence.addresses import refusal
+from agents.wikidata.errors import Throttled, retry_after_s
+from agents.wikidata.limiter import Limiter
+from agents.wikidata.quota import is_wikimedia
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Host and port to the texts of all its addresses."""
@@ -72,6 +77,11 @@ class _Target:
     port: int
     address: str
 
+    @property
+    def name(self) -> str:
+        """`host`, with the port where it is not the scheme's."""
+        return self.host if self.port == _PORTS[self.url.scheme] else f"{self.host}:{self.port}"
+
 
 async def resolve(host: str, port: int) -> Sequence[str]:
     """All addresses of a host by the system's resolver. Raises FetchFailed."""
@@ -87,8 +97,10 @@ async def resolve(host: str, port: int) -> Sequence[str]:
 class GuardedFetcher:
     """Fetches public pages, and nothing else.
 
-    `user_agent` names a contact, as Wikimedia asks. One instance serves many concurrent fetches;
-    close it with `aclose` or use it as an async context manager.
+    `user_agent` names a contact, as Wikimedia asks. Requests to Wikimedia, and to the hosts of
+    `limited` (`host` or `host:port`), take their turn from `limiter`; the wait for it does not
+    count against a fetch's time. One instance serves many concurrent fetches; close it with
+    `aclose` or use it as an async context manager.
     """
 
     def __init__(
@@ -98,10 +110,14 @@ class GuardedFetcher:
         limits: FetchLimits | None = None,
         resolver: Resolver = resolve,
         transport: httpx.AsyncBaseTransport | None = None,
+        limiter: Limiter | None = None,
+        limited: frozenset[str] = frozenset(),
         max_concurrent: int = 8,
     ) -> None:
         self._limits = limits or FetchLimits()
         self._resolver = resolver
+        self._limiter = limiter
+        self._limited = limited
         self._slots = asyncio.Semaphore(max_concurrent)
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -124,7 +140,7 @@ class GuardedFetcher:
         """Fetch one page. Raises FetchRefused, PageMissing or FetchFailed."""
         full = str(httpx.URL(url, params=dict(params))) if params else url
         try:
-            async with self._slots, asyncio.timeout(self._limits.total_s):
+            async with self._slots:
                 return await self._follow(full)
         except TimeoutError as error:
             raise FetchFailed(
@@ -173,24 +189,56 @@ class GuardedFetcher:
         return found[0]
 
     async def _follow(self, url: str) -> Fetched:
+        left_s = self._limits.total_s
         for _ in range(self._limits.max_redirects + 1):
-            target = await self.check(url)
-            request = self._request(target)
-            try:
-                response = await self._client.send(request, stream=True)
-            except httpx.HTTPError as error:
-                raise FetchFailed(f"{_shown(url)}: no answer ({type(error).__name__})") from error
-            self._client.cookies.clear()
-            try:
-                if response.status_code not in _REDIRECTS:
-                    return await self._read(url, response)
-                location = response.headers.get("location", "")
-            finally:
-                await response.aclose()
-            if not location:
-                raise FetchRefused(f"{_shown(url)} redirects to nowhere")
-            url = urljoin(url, location)
+            began = time.monotonic()
+            async with asyncio.timeout(left_s):
+                target = await self.check(url)
+            left_s -= time.monotonic() - began
+            async with self._turn(target):
+                began = time.monotonic()
+                async with asyncio.timeout(left_s):
+                    found = await self._hop(url, target)
+                left_s -= time.monotonic() - began
+            if isinstance(found, Fetched):
+                return found
+            url = urljoin(url, found)
         raise FetchRefused(f"{_shown(url)}: more than {self._limits.max_redirects} redirects")
+
+    @asynccontextmanager
+    async def _turn(self, target: _Target) -> AsyncIterator[None]:
+        """A place in the shared allowance, where the host is one that it is for."""
+        name = target.name
+        if self._limiter is None or not (is_wikimedia(name) or name in self._limited):
+            yield
+            return
+        try:
+            async with self._limiter.slot(name):
+                yield
+        except Throttled as error:
+            raise FetchFailed(str(error), retry_after_s=error.retry_after_s) from error
+        except FetchFailed as error:
+            if error.retry_after_s:
+                await self._limiter.cool(name, error.retry_after_s)
+            raise
+
+    async def _hop(self, url: str, target: _Target) -> Fetched | str:
+        """One request: the answer, or where it redirects to."""
+        request = self._request(target)
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError as error:
+            raise FetchFailed(f"{_shown(url)}: no answer ({type(error).__name__})") from error
+        self._client.cookies.clear()
+        try:
+            if response.status_code not in _REDIRECTS:
+                return await self._read(url, response)
+            location = response.headers.get("location", "")
+        finally:
+            await response.aclose()
+        if not location:
+            raise FetchRefused(f"{_shown(url)} redirects to nowhere")
+        return location
 
     def _request(self, target: _Target) -> httpx.Request:
         default = target.port == _PORTS[target.url.scheme]
@@ -207,7 +255,8 @@ class GuardedFetcher:
         status = response.status_code
         if status in _BUSY:
             raise FetchFailed(
-                f"{_shown(url)} answered {status}", retry_after_s=_retry_after(response)
+                f"{_shown(url)} answered {status}",
+                retry_after_s=retry_after_s(response.headers.get("retry-after")),
             )
         if status != 200:
             raise PageMissing(f"{_shown(url)} answered {status}")
@@ -236,11 +285,6 @@ class GuardedFetcher:
         except LookupError:
             text = body.decode("utf-8", errors="replace")
         return Fetched(url=url, content_type=kind, text=text)
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    value = response.headers.get("retry-after", "")
-    return float(value) if value.isdigit() else None
 
 
 def _shown(url: str) -> str:

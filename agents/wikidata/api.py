@@ -93,7 +93,8 @@ def check_user_agent(user_agent: str, url: str) -> str:
     return user_agent
 
 
-def _default_limiter(url: str) -> Limiter:
+def default_limiter(url: str) -> Limiter:
+    """For a client that shares none: no rate on loopback."""
     return Limiter(per_minute=None, at_once=8) if is_loopback(url) else Limiter()
 
 
@@ -119,7 +120,7 @@ class ActionApi:
         self._agent = check_user_agent(user_agent, url)
         self._url = url
         self._host = httpx.URL(url).netloc.decode()
-        self._limiter = limiter or _default_limiter(url)
+        self._limiter = limiter or default_limiter(url)
         self._client = client or httpx.AsyncClient(timeout=timeout_s, follow_redirects=True)
         self._budget_s = budget_s
         self._attempts = attempts

@@ -20,7 +20,7 @@ from typing import Protocol
 from aiolimiter import AsyncLimiter
 
 from agents.wikidata.errors import Throttled
-from agents.wikidata.quota import NoQuota, Quota
+from agents.wikidata.quota import NoQuota, Quota, allowance_of
 
 _BURST = 10
 
@@ -103,7 +103,7 @@ class Limiter:
             await self._wait_out(host)
             if self._bucket is not None:
                 await self._bucket.acquire()
-            async with self._quota.turn(host):
+            async with self._quota.turn(allowance_of(host)):
                 yield
 
     async def cool(self, host: str, seconds: float) -> None:

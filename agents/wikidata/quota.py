@@ -29,6 +29,20 @@ _POLL_S = 0.02
 _SAFE = re.compile(r"[^A-Za-z0-9.-]")
 
 
+_WIKIMEDIA = ("wikidata.org", "wikipedia.org", "wikimedia.org", "mediawiki.org")
+
+
+def is_wikimedia(host: str) -> bool:
+    """Whether the host (with or without a port) is one of Wikimedia's."""
+    name = host.partition(":")[0].rstrip(".").lower()
+    return any(name == zone or name.endswith(f".{zone}") for zone in _WIKIMEDIA)
+
+
+def allowance_of(host: str) -> str:
+    """The name under which requests to a host count: all of Wikimedia counts its guests as one."""
+    return "wikimedia" if is_wikimedia(host) else host
+
+
 class Quota(Protocol):
     """A share of what a host allows. `turn` is held for the whole of one request."""
 

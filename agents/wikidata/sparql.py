@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 
 from SPARQLWrapper import JSON, POST, SPARQLWrapper
 from SPARQLWrapper.SPARQLExceptions import (
@@ -19,8 +20,9 @@ from SPARQLWrapper.SPARQLExceptions import (
     SPARQLWrapperException,
 )
 
-from agents.wikidata.api import check_user_agent
+from agents.wikidata.api import check_user_agent, default_limiter
 from agents.wikidata.errors import BrokenAnswer, Refused, Throttled, Unreachable, retry_after_s
+from agents.wikidata.limiter import Limiter
 
 _ITEM = re.compile(r"/entity/(Q\d+)$")
 _QUERY = """\
@@ -44,11 +46,16 @@ class Discovery:
 
 
 class SparqlEndpoint:
-    """One SPARQL 1.1 endpoint. Raises NoContact for a remote one without a contact."""
+    """One SPARQL 1.1 endpoint. `limiter` is what all clients share; it defaults as the Action API's
+    does. Raises NoContact for a remote one without a contact."""
 
-    def __init__(self, url: str, *, user_agent: str, timeout_s: int = 55) -> None:
+    def __init__(
+        self, url: str, *, user_agent: str, limiter: Limiter | None = None, timeout_s: int = 55
+    ) -> None:
         self._url = url
+        self._host = urlsplit(url).netloc
         self._agent = check_user_agent(user_agent, url)
+        self._limiter = limiter or default_limiter(url)
         self._timeout_s = timeout_s
         self._one_at_a_time = asyncio.Lock()
 
@@ -56,8 +63,13 @@ class SparqlEndpoint:
         """The item ids that a query binds to `?item`, in its order.
 
         Raises Throttled, Unreachable or BrokenAnswer (try later), or Refused (a bad query)."""
-        async with self._one_at_a_time:
-            return await asyncio.to_thread(self._ask, query)
+        async with self._one_at_a_time, self._limiter.slot(self._host):
+            try:
+                return await asyncio.to_thread(self._ask, query)
+            except (Throttled, Unreachable) as error:
+                if error.retry_after_s:
+                    await self._limiter.cool(self._host, error.retry_after_s)
+                raise
 
     async def subjects(
         self, property_id: str, *, of_class: str | None = None, limit: int = 50_000

@@ -145,8 +145,7 @@ def _listed(source: str) -> list[str]:
 
 def _found(settings: Settings, sparql: str) -> list[str]:
     """Items that the configured endpoint finds."""
-    from agents.wikidata.sparql import SparqlEndpoint
-    from daemon.contact import user_agent
+    from daemon.wiring import sparql_endpoint
 
     settings.require_contact()
     query = sparql
@@ -155,8 +154,8 @@ def _found(settings: Settings, sparql: str) -> list[str]:
             query = Path(sparql[1:]).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{sparql[1:]} cannot be read: {error}") from None
-    endpoint = SparqlEndpoint(settings.wikidata.sparql_url, user_agent=user_agent(settings))
-    return list(dict.fromkeys(asyncio.run(endpoint.items(query))))
+    found = asyncio.run(sparql_endpoint(settings).items(query))
+    return list(dict.fromkeys(found))
 
 
 def _told(data: dict[str, int], text: str, json: bool) -> None:
