@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from sqlmodel import Session, col, func, select
 
@@ -18,6 +18,8 @@ from daemon.store.rows import AliasRow, ChangeRow, EvaluationRow, LeaseRow, Rele
 from daemon.store.states import ChangeState, ReleaseState
 from daemon.upkeep.degraded import Degraded, Mode
 from daemon.upkeep.disk import free_share
+from daemon.upkeep.gauges import labelled, plain
+from daemon.upkeep.watch_metrics import watch_metrics
 
 if TYPE_CHECKING:
     from daemon.services import Services
@@ -43,20 +45,20 @@ class ServiceCollector(Collector):
         return []  # registering must not ask the database
 
     def collect(self) -> Iterator[Metric]:
-        yield _labelled(
+        yield labelled(
             "almanac_degraded",
             "1 while a degraded mode holds in this process",
             "mode",
             {mode.value: float(self._degraded.holds(mode)) for mode in Mode},
         )
         share = free_share(self._services.settings.home)
-        yield _plain("almanac_disk_free_ratio", "Share of the disk that is free", share)
+        yield plain("almanac_disk_free_ratio", "Share of the disk that is free", share)
         try:
             found = list(self._of_the_database())
         except Exception:
-            yield _plain("almanac_database_up", "1 while the database answers", 0.0)
+            yield plain("almanac_database_up", "1 while the database answers", 0.0)
             return
-        yield _plain("almanac_database_up", "1 while the database answers", 1.0)
+        yield plain("almanac_database_up", "1 while the database answers", 1.0)
         yield from found
 
     def _of_the_database(self) -> Iterator[Metric]:
@@ -71,31 +73,20 @@ class ServiceCollector(Collector):
                 .select_from(LeaseRow)
                 .where(col(LeaseRow.held).is_(True), LeaseRow.expires_at > dt.datetime.now(dt.UTC))
             ).one()
-            yield _plain("almanac_leases_held", "Leases that are held now", held)
-        lag = services.watch.lag()
-        yield _plain("almanac_watched_items", "Items on the watch list", lag.watched)
-        yield _plain("almanac_dirty_items", "Items that wait for a look", lag.dirty)
-        yield _plain(
-            "almanac_dirty_oldest_seconds", "Age of the oldest mark", lag.oldest_mark_s or 0.0
-        )
-        yield _labelled(
-            "almanac_stream_lag_seconds",
-            "Now minus the last event committed, by stream",
-            "stream",
-            lag.streams,
-        )
-        yield _labelled(
+            yield plain("almanac_leases_held", "Leases that are held now", held)
+        yield from watch_metrics(services)
+        yield labelled(
             "almanac_dead_letters", "Parked after too many failures", "kind", services.dead.counts()
         )
-        yield _labelled("almanac_spend", "Spent today, by kind", "kind", services.spending.today())
+        yield labelled("almanac_spend", "Spent today, by kind", "kind", services.spending.today())
         workers = services.workers.list()
-        yield _plain("almanac_workers_alive", "Live processes", sum(w.alive for w in workers))
-        yield _plain(
+        yield plain("almanac_workers_alive", "Live processes", sum(w.alive for w in workers))
+        yield plain(
             "almanac_leaders", "Live processes that lead", sum(w.alive and w.leads for w in workers)
         )
         age = services.backups.newest_age_s()
         if age is not None:
-            yield _plain("almanac_backup_age_seconds", "Age of the newest backup", age)
+            yield plain("almanac_backup_age_seconds", "Age of the newest backup", age)
 
 
 def _changes(session: Session, now: dt.datetime) -> Iterator[Metric]:
@@ -110,8 +101,8 @@ def _changes(session: Session, now: dt.datetime) -> Iterator[Metric]:
         counts[state] = float(count)
         if state in ages and oldest is not None:
             ages[state] = (now - oldest).total_seconds()
-    yield _labelled("almanac_changes", "Changes by state", "state", counts)
-    yield _labelled(
+    yield labelled("almanac_changes", "Changes by state", "state", counts)
+    yield labelled(
         "almanac_changes_oldest_seconds", "Longest stay in a state on the way", "state", ages
     )
 
@@ -122,39 +113,28 @@ def _releases(session: Session) -> Iterator[Metric]:
         select(ReleaseRow.state, func.count()).group_by(col(ReleaseRow.state))
     ).all():
         counts[state] = float(count)
-    yield _labelled("almanac_releases", "Releases by state", "state", counts)
+    yield labelled("almanac_releases", "Releases by state", "state", counts)
     verdicts: dict[str, float] = {"pass": 0.0, "fail": 0.0, "inconclusive": 0.0}
     for verdict, count in session.exec(
         select(EvaluationRow.verdict, func.count()).group_by(col(EvaluationRow.verdict))
     ).all():
         verdicts[verdict] = float(count)
-    yield _labelled("almanac_gate_verdicts", "Verdicts of the gate so far", "verdict", verdicts)
+    yield labelled("almanac_gate_verdicts", "Verdicts of the gate so far", "verdict", verdicts)
     aliases = {row.name: float(row.generation) for row in session.exec(select(AliasRow)).all()}
-    yield _labelled("almanac_alias_generation", "Moves of an alias so far", "alias", aliases)
+    yield labelled("almanac_alias_generation", "Moves of an alias so far", "alias", aliases)
 
 
 def _timetable(session: Session, now: dt.datetime) -> Iterator[Metric]:
     rows = [row for row in session.exec(select(ScheduleRow)).all() if row.last_ended is not None]
-    yield _labelled(
+    yield labelled(
         "almanac_schedule_age_seconds",
         "Time since a line of the timetable ended",
         "line",
         {row.name: (now - row.last_ended).total_seconds() for row in rows if row.last_ended},
     )
-    yield _labelled(
+    yield labelled(
         "almanac_schedule_failed",
         "1 when the last run of a line failed",
         "line",
         {row.name: float(row.outcome.startswith("failed")) for row in rows},
     )
-
-
-def _plain(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=float(value))
-
-
-def _labelled(name: str, text: str, label: str, values: dict[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], float(value))
-    return family

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 import json
 import re
 import shutil
@@ -11,12 +13,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agents.ledger import Cursor
 from daemon.services import Services
 from daemon.upkeep.degraded import Degraded
 from daemon.upkeep.metrics import ServiceCollector
 from tests.daemon_support import settings_at
 from tests.databases import url_for
 
+NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 NAME = re.compile(r"almanac_[a-z_]+")
 COUNTERS = {"almanac_steps_total", "almanac_schedule_runs_total"}
 
@@ -30,6 +34,8 @@ def alerts(root: Path) -> list[dict[str, str]]:
 def told_by_the_service(folder: Path) -> set[str]:
     with Services.open(settings_at(folder, url_for("sqlite", folder))) as services:
         services.backups.create()
+        told = Cursor(stream="audit", event_id='{"checked": 20, "missed": {}}', event_time=NOW)
+        asyncio.run(services.ledger.mark([], told))
         return {metric.name for metric in ServiceCollector(services, Degraded()).collect()}
 
 
