@@ -1,8 +1,8 @@
 """The curator, measured: what narratives say, what the rules catch, and what it withstands.
 
 Owns the rows of `make bench-curator`. Scenario and errors are drawn from `SEED`, a fresh one unless
-it is given; `DATA` names a file of snapshot rows to use in the place of the recorded ones, for
-changes that nobody has seen. `QUICK=1` takes a tenth of everything.
+it is given; `DATA` names a file of rows in a layout of the recorded ones (or a folder of such) to
+use in their place, for changes that nobody has seen. `QUICK=1` takes a tenth of everything.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import random
 import re
 import secrets
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from daemon.bench import (
     curator_speed,
 )
 from daemon.bench.curator_cases import Case
+from daemon.bench.curator_data import DataError
 from daemon.bench.curator_wiki import NOW, Store
 from daemon.bench.rows import Op, Row
 from knowledge.codec import to_json
@@ -65,8 +67,12 @@ def measure(quick: bool) -> list[Row]:
 
 
 def _recorded() -> list[Case]:
+    """Those of `DATA`, where it is given. Leaves with a message for a file that is none of ours."""
     given = os.environ.get("DATA")
-    return curator_cases.snapshots(Path(given)) if given else curator_cases.recorded()
+    try:
+        return curator_cases.recorded(Path(given)) if given else curator_cases.recorded()
+    except DataError as error:
+        sys.exit(f"bench-curator: {error}")
 
 
 def _some(rng: random.Random, cases: Sequence[Case], count: int) -> list[Case]:
