@@ -40,7 +40,13 @@ class GatewayChild:
         """Run it until `stop`; the caller then calls `end`."""
         (self._settings.home / ANNOUNCEMENT).unlink(missing_ok=True)
         while not stop.is_set():
-            self._child = await self._start()
+            try:
+                self._child = await self._start()
+            except OSError as error:  # no memory for a process, or no room for one more
+                self._degraded.report(Mode.GATEWAY, f"the gateway cannot be started: {error}")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _RESTART_S)
+                continue
             ended = asyncio.create_task(self._child.wait())
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)

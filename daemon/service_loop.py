@@ -131,7 +131,10 @@ class ServiceLoop:
         log.info("service.stopped", took_s=round(time.monotonic() - began, 2))
 
     async def _start_timers(self) -> None:
-        await self._lead()
+        try:
+            await self._lead()
+        except Exception as error:  # the next look is soon
+            self._failed("leader", error)
         self._every(_LEADER_LOOK_S, "leader", self._lead)
         self._every(_LEADER_LOOK_S, "disk", self._look_at_disk)
         self._every(10.0, "signs", self._sign)

@@ -24,7 +24,7 @@ from daemon.store import leases
 from daemon.store.engine import Database
 from daemon.store.rows import ReleaseRow
 from daemon.store.states import OPEN_RELEASES, ReleaseState
-from daemon.upkeep.disk import says_full
+from daemon.upkeep.disk import has_room, says_full
 
 log = structlog.get_logger()
 
@@ -169,7 +169,8 @@ class StageRunner:
         stopped = self._admission is not None and self._admission.stopped(job)
         if code is not None:
             self._supervisor.forget(job)
-        if code is not None and not stopped and not says_full(why):
+        full = says_full(why) or not has_room(job.folder)
+        if code is not None and not stopped and not full:
             told = code == CANNOT and why.startswith("error:")  # a traceback may be bad luck
             return await self._failed(work, release, token, why, final=told)
         await work.prepare(release, job)

@@ -125,8 +125,13 @@ class Supervisor:
         finally:
             for handle in device:
                 os.close(handle)
+        try:
+            _write_process(job.folder, child.pid)
+        except OSError:  # nobody would know of it, and the next start would be a second one
+            child.kill()
+            child.wait()
+            raise
         self._children[job.folder] = child
-        _write_process(job.folder, child.pid)
         log.info("job.started", folder=str(job.folder), pid=child.pid)
         return True
 

@@ -10,6 +10,7 @@ import errno
 import shutil
 from pathlib import Path
 
+_FEW_FILES_BYTES = 1 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _WORDS = (
     "no space left on device",
@@ -28,6 +29,12 @@ def free_share(folder: Path) -> float:
         place = place.parent
     usage = shutil.disk_usage(place)
     return usage.free / usage.total if usage.total else 0.0
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a few files could be written there: a process that could not even write why it ended
+    may have ended for that."""
+    return shutil.disk_usage(folder).free >= _FEW_FILES_BYTES
 
 
 def is_full(error: BaseException) -> bool:

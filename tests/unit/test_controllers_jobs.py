@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -70,6 +71,28 @@ def test_a_pid_that_came_back_is_not_the_job(supervisor: Supervisor, tmp_path: P
     (one.folder / "process.json").write_text(json.dumps(data))
     assert supervisor.state(one) is JobState.STOPPED
     assert supervisor.start(one)
+
+
+def test_a_job_that_cannot_be_written_down_is_not_left_running(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = job(
+        tmp_path / "j", code="import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    )
+    pids: list[int] = []
+
+    def full(_folder: Path, pid: int) -> None:
+        pids.append(pid)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("daemon.jobs.supervisor._write_process", full)
+    with pytest.raises(OSError, match="No space"):
+        supervisor.start(one)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+    assert supervisor.running() == []
+    monkeypatch.undo()
+    assert supervisor.state(one) is JobState.NEW and supervisor.start(one)
 
 
 def test_a_silent_job_is_ended(tmp_path: Path) -> None:

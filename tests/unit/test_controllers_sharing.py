@@ -156,6 +156,39 @@ def test_the_job_of_a_release_that_is_given_up_is_ended(tmp_path: Path) -> None:
         supervisor.stop_all()
 
 
+def test_a_job_that_ended_on_a_full_disk_has_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not even write why it ended: there was no room for that either."""
+    supervisor, work = Supervisor(), _Training(tmp_path / "jobs")
+    usage = SimpleNamespace(total=1 << 30, used=1 << 30, free=0)
+    with Services.open(settings_at(tmp_path, url_for("sqlite", tmp_path))) as services:
+        asyncio.run(approved(services, [change()]))
+        release = services.releases.create(actor="me", reason="r")
+        assert release is not None
+        runner = StageRunner(
+            services.database, supervisor, services.clock, owner="me", lease_s=60.0, attempts=1
+        )
+
+        def end_the_job() -> None:
+            (folder,) = supervisor.running()
+            supervisor._children[folder].kill()
+            supervisor._children[folder].wait()
+
+        try:
+            assert asyncio.run(runner.step(work)) == 1
+            end_the_job()
+            monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+            assert asyncio.run(runner.step(work)) == 1
+            assert services.releases.show(release.id).release.state is ReleaseState.TRAINING
+            monkeypatch.undo()
+            end_the_job()
+            assert asyncio.run(runner.step(work)) == 1
+            assert services.releases.show(release.id).release.state is ReleaseState.FAILED
+        finally:
+            supervisor.stop_all()
+
+
 def test_jobs_are_found_by_how_they_begin(tmp_path: Path) -> None:
     for name in ("train-000001-aa", "evaluate-000001-bb", "notes"):
         (tmp_path / name).mkdir()
