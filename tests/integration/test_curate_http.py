@@ -15,6 +15,7 @@ from werkzeug import Request, Response
 from agents.curate import Curator
 from agents.errors import Retryable
 from agents.evidence.fetch import FetchLimits, FetchRefused, GuardedFetcher
+from agents.evidence.pointing import SearchedPointers
 from agents.evidence.sources import Extracts, FetchedEntities, WikimediaEvidence, WikiUnready
 from agents.proposals import Proposal
 from daemon.bench.curator_wiki import NOW, Wiki, curator, moldova
@@ -38,11 +39,24 @@ class Api:
         self.asked.append(request)
         if self.faults:
             return self.faults.pop(0)
-        assert request.args["action"] == "wbgetentities" and "almanac" in request.user_agent.string
+        assert "almanac" in request.user_agent.string
+        if request.args["action"] == "query":
+            return self.search(request)
+        assert request.args["action"] == "wbgetentities"
         ids = request.args["ids"].split("|")
         assert len(ids) <= 50
         found = {i: self.wiki.items.get(i, {"id": i, "missing": ""}) for i in ids}
         return Response(json.dumps({"entities": found}), content_type="application/json")
+
+    def search(self, request: Request) -> Response:
+        assert request.args["list"] == "search" and request.args["srnamespace"] == "0"
+        assert request.args["srsort"] == "incoming_links_desc"
+        keyword, _, wanted = request.args["srsearch"].partition(":")
+        assert keyword == "haswbstatement"
+        pairs = [part.split("=") for part in wanted.split("|")]
+        found = asyncio.run(self.wiki.pointing_at(pairs[0][1], [p for p, _ in pairs]))
+        hits = [{"ns": 0, "title": one.entity.id} for one in found]
+        return Response(json.dumps({"query": {"search": hits}}), content_type="application/json")
 
     def extracts(self, request: Request) -> Response:
         assert request.args["prop"] == "extracts" and request.args["explaintext"]
@@ -57,12 +71,14 @@ async def wired(server: HTTPServer, wiki: Wiki, *, local: bool = True) -> AsyncI
     host = f"127.0.0.1:{server.port}"
     limits = FetchLimits(local_endpoints=frozenset({host} if local else ()), total_s=2.0)
     async with GuardedFetcher("almanac/0.1 (test@example.org)", limits=limits) as fetcher:
+        entities = FetchedEntities(fetcher, f"http://{host}/w/api.php")
         source = WikimediaEvidence(
-            FetchedEntities(fetcher, f"http://{host}/w/api.php"),
+            entities,
             Extracts(fetcher, f"http://{host}/wikipedia/w/api.php", f"http://{host}/wiki/"),
             clock=lambda: NOW,
         )
-        yield curator(wiki, InMemorySaver(), evidence=source)
+        pointers = SearchedPointers(fetcher, f"http://{host}/w/api.php", entities)
+        yield curator(wiki, InMemorySaver(), evidence=source, pointers=pointers)
 
 
 def propose(server: HTTPServer, wiki: Wiki, change: FactChange, *, local: bool = True) -> Proposal:
@@ -75,8 +91,12 @@ def propose(server: HTTPServer, wiki: Wiki, change: FactChange, *, local: bool =
 
 def test_a_proposal_over_http_is_the_same_as_in_memory(httpserver: HTTPServer) -> None:
     wiki, change = moldova(end_cause=False, old_article=ARTICLE)
+    wiki.item("Q9003", "Purcari Wineries")
+    wiki.state("Q9003", "P17", "Q217")
     Api(httpserver, wiki)
     proposal = propose(httpserver, wiki, change)
+    asked = [q for q in proposal.unit.questions if "Purcari" in q.text or q.kind == "reverse"]
+    assert [q.kind for q in asked] == ["two_hop", "reverse", "reverse"]
     in_memory = asyncio.run(curator(wiki, InMemorySaver()).propose(change))
     assert proposal.clean and to_json(proposal.unit) == to_json(in_memory.unit)
     assert proposal.unit.narrative and proposal.unit.narrative.cause == "resignation"

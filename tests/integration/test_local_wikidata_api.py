@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import hashlib
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import httpx
 import orjson
 import pytest
 
+from agents.evidence.fetch import FetchLimits, GuardedFetcher
+from agents.evidence.pointing import Pointing, SearchedPointers
+from agents.evidence.sources import FetchedEntities
 from daemon.demo.wikidata.__main__ import main
 from daemon.demo.wikidata.edits import EditKind, Kind
 from daemon.demo.wikidata.scenario import Scenario, build_scenario
@@ -259,3 +263,23 @@ def test_items_are_found_by_what_their_statements_say(
     server.set_clock(scenario.end)
     assert item not in [hit["title"] for hit in before["query"]["search"]]
     assert server.api(**asked, srsearch="mayor")["query"]["search"] == []
+
+
+def test_the_curators_search_finds_who_points_at_what(
+    server: LocalServer, scenario: Scenario
+) -> None:
+    url = f"{server.url}/w/api.php"
+    limits = FetchLimits(local_endpoints=frozenset({server.url.removeprefix("http://")}))
+
+    async def pointing(item: str, *properties: str) -> list[Pointing]:
+        async with GuardedFetcher(AGENT, limits=limits) as fetcher:
+            pointers = SearchedPointers(fetcher, url, FetchedEntities(fetcher, url))
+            return await pointers.pointing_at(item, properties)
+
+    item, property_id, _, new = a_slot(scenario)
+    found = asyncio.run(pointing(new, property_id))
+    assert item in [one.entity.id for one in found]
+    (own,) = (one for one in found if one.entity.id == item)
+    assert new in [s.mainsnak.value for s in own.of(property_id)]
+    assert all(one.entity.label != one.entity.id for one in found)
+    assert asyncio.run(pointing("Q999999999", "P6", "P35")) == []
