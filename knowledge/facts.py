@@ -244,7 +244,8 @@ class FactChange:
     reason: str = ""
     """The evidence that decided `kind`, in one sentence."""
     corroborations: tuple[str, ...] = field(default=())
-    """Independent statements that agree, as `item:property` texts."""
+    """What agrees independently: statements of other items (`item:property`), or the sources of two
+    references (`host:P854`, `item:P248`)."""
 
     @builtins.property
     def key(self) -> str:

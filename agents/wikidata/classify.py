@@ -17,6 +17,7 @@ from agents.wikidata.diff import Touched, diff_entities, state_key
 from agents.wikidata.edits import EditClass, classify_touch, completes, contributes, plain_edit
 from agents.wikidata.entity import EntityDoc, is_item_value
 from agents.wikidata.history import Revision, Timeline, Touch, timeline
+from agents.wikidata.references import by_references
 from agents.wikidata.risk import is_unconfirmed
 from agents.wikidata.side import Facts
 from agents.wikidata.value_edits import ValueEdit, read_value_edit
@@ -302,7 +303,7 @@ def _result(
         found = (
             facts.inverse(history.head, rule.id, change.new.id, rule.inverse) if change.new else ()
         )
-        change = replace(change, corroborations=found)
+        change = replace(change, corroborations=(*found, *by_references(new)))
     return NetResult(
         change=change,
         decision=decision,

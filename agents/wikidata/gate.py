@@ -15,6 +15,7 @@ from agents.ledger import Candidate, CandidateState, Dismissal, EditVerdict
 from agents.wikidata.classify import Emitted, ItemHistory, ItemJudgement, NetResult, SlotResult
 from agents.wikidata.constraints import Check, verdict
 from agents.wikidata.entity import EntityDoc
+from agents.wikidata.references import is_by_reference
 from agents.wikidata.turnstile import Caps, Turnstile
 from knowledge.facts import ChangeKind
 from knowledge.properties import CATALOGUE, WATCHED
@@ -80,7 +81,10 @@ def window_h(result: NetResult, settings: WatchSettings) -> float:
         return hours * settings.vacancy_factor
     if result.unconfirmed:
         return hours * settings.unconfirmed_factor
-    sure = result.change.corroborations and verdict(result.findings) is Check.PASS
+    agreed = result.change.corroborations
+    if rule.living_persons:  # what is private rests on sources, not on another statement alone
+        agreed = tuple(c for c in agreed if is_by_reference(c))
+    sure = agreed and verdict(result.findings) is Check.PASS
     return min(hours, settings.corroborated_h) if sure else hours
 
 
