@@ -221,6 +221,7 @@ def _serve(home: Home, url: str, number: int) -> None:
 def _timed_rollback(home: Home, url: str, wanted: str, *more: str) -> float:
     command = [sys.executable, "-m", "daemon", "--set", f"home={home.path}"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ALMANAC_")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second call finds it compiled
     started = time.monotonic()
     child = subprocess.Popen(
         [*command, "rollback", "--reason", "to measure it", *more],

@@ -6,6 +6,7 @@ Importing this package loads neither torch, vllm nor langgraph.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # A rollback is given in haste: it does not wait for the modules of all other commands.
     import_module(f"daemon.cli.{'moving' if command_of(given) == 'rollback' else 'commands'}")
+    if not gc.isenabled():  # what was loaded stays to the end: collections pass it by
+        gc.freeze()
+        gc.enable()
     try:
         app(args=given)
     except (AgentError, EvaluatorError) as error:

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from daemon import config
 from daemon.config import Loaded, Settings
@@ -25,6 +23,8 @@ from daemon.errors import ConfigError
 from knowledge import codec
 
 if TYPE_CHECKING:  # loaded where they are needed: a command starts with what it uses
+    from rich.console import Console
+
     from daemon.registry.service import Registry
     from daemon.services import Services
 
@@ -118,6 +118,8 @@ ME = default_actor()
 
 def console() -> Console:
     """Standard output; without a terminal so wide that nothing is cut."""
+    from rich.console import Console
+
     made = Console(highlight=False)
     if made.is_terminal or "COLUMNS" in os.environ:
         return made
@@ -125,11 +127,11 @@ def console() -> Console:
 
 
 def console_error(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"almanac: {message}", markup=False)
+    typer.echo(f"almanac: {message}", err=True)
 
 
 def say(message: str) -> None:
-    console().print(message, markup=False, soft_wrap=True)
+    typer.echo(message)
 
 
 def print_json(data: Any) -> None:
@@ -138,6 +140,8 @@ def print_json(data: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    from rich.table import Table
+
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))

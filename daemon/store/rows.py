@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from typing import Any
 
+from pydantic import ConfigDict
 from sqlalchemy import JSON, Column, DateTime, Dialect, Index, UniqueConstraint, text
 from sqlalchemy.orm import declared_attr
 from sqlalchemy.types import TypeDecorator
@@ -52,6 +53,10 @@ def _json(*, nullable: bool = False) -> Any:
 
 class Row(SQLModel):
     """Base of all rows: the table's name is that of the class, in snake case, without `Row`."""
+
+    # No row is ever validated by pydantic, so none of its validators is built: every command waits
+    # for this module.
+    model_config = ConfigDict(defer_build=True)  # pyright: ignore[reportAssignmentType]
 
     @declared_attr.directive
     @classmethod
