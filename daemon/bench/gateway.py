@@ -54,9 +54,9 @@ def measure(quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory() as scratch:
         home = build(Path(scratch), base, VERSIONS)
         try:
-            rows += _overhead(home, 30 if quick else 500)
+            rows += overhead(home, 30 if quick else 500)
             with gateway(home) as url:
-                rows += _loaded(home, url, 6.0 if quick else 60.0)
+                rows += loaded(home, url, 6.0 if quick else 60.0)
                 rows += _rolled_back(home, url, 1 if quick else 5)
                 rows.append(_refused(home, url, Path(scratch) / "bad"))
             with gateway(home, f"gateway.max_queue={_QUEUE}", "gateway.max_running=4") as url:
@@ -111,7 +111,8 @@ def _raced(promoters: int, generations: int) -> list[Row]:
 # -- under load -----------------------------------------------------------------------------------
 
 
-def _loaded(home: Home, url: str, seconds: float) -> list[Row]:
+def loaded(home: Home, url: str, seconds: float) -> list[Row]:
+    """What a crowd of clients meets while the versions of the home change under it."""
     registry, digests = home.registry, home.digests
 
     def promote(number: int) -> Callable[[], str]:
@@ -126,7 +127,8 @@ def _loaded(home: Home, url: str, seconds: float) -> list[Row]:
         return "v0" if digest is None else f"v{digests.index(digest) + 1}"
 
     # Promotions of versions that are not resident, and rollbacks to one that is.
-    moves = [m for n in (2, 4, 6, 1, 3, 5) for m in (promote(n), back, promote(n))]
+    order = [n for n in (2, 4, 6, 1, 3, 5) if n <= len(digests)]
+    moves = [m for n in order for m in (promote(n), back, promote(n))]
     promote(1)()
     wait_for(url, "v1")
     with Crowd(home, url, CLIENTS) as before:
@@ -181,14 +183,14 @@ def _rolled_back(home: Home, url: str, times: int) -> list[Row]:
     """The command as a person gives it, with nothing running but the gateway."""
     resident, cold = [], []
     for _ in range(times):
-        _serve(home, url, 1)
-        _serve(home, url, 2)
-        resident.append(_timed_rollback(home, url, "v1"))
+        serve(home, url, 1)
+        serve(home, url, 2)
+        resident.append(timed_rollback(home, url, "v1"))
         for number in (1, 2, 3, 4, 5, 6):
-            _serve(home, url, number)
+            serve(home, url, number)
         if "v1" in health(url)["resident"]:
             raise RuntimeError("version 1 is still resident: that would be no cold rollback")
-        cold.append(_timed_rollback(home, url, "v1", "--to", "v1"))
+        cold.append(timed_rollback(home, url, "v1", "--to", "v1"))
     alone = "`almanac rollback` to the first answer; only the gateway runs; best of "
     return [
         _row(
@@ -210,7 +212,8 @@ def _rolled_back(home: Home, url: str, times: int) -> list[Row]:
     ]
 
 
-def _serve(home: Home, url: str, number: int) -> None:
+def serve(home: Home, url: str, number: int) -> None:
+    """Promote a version, unless it is, and wait until it answers."""
     if home.registry.current()[1] != home.digests[number - 1]:
         home.registry.promote(
             "production", home.digests[number - 1], actor="bench", reason="to start from"
@@ -218,7 +221,8 @@ def _serve(home: Home, url: str, number: int) -> None:
     wait_for(url, f"v{number}")
 
 
-def _timed_rollback(home: Home, url: str, wanted: str, *more: str) -> float:
+def timed_rollback(home: Home, url: str, wanted: str, *more: str) -> float:
+    """Seconds from the command's start to the first answer of the wanted version."""
     command = [sys.executable, "-m", "daemon", "--set", f"home={home.path}"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ALMANAC_")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second call finds it compiled
@@ -259,7 +263,7 @@ def _restarted(home: Home, times: int) -> list[Row]:
 
 
 def _refused(home: Home, url: str, folder: Path) -> Row:
-    _serve(home, url, 1)
+    serve(home, url, 1)
     wrong = refusals(home, url, folder, "v1")
     detail = "; ".join(f"{name}: {why}" for name, why in wrong.items()) or ", ".join(
         case.name for case in CASES
@@ -274,7 +278,7 @@ def _refused(home: Home, url: str, folder: Path) -> Row:
     )
 
 
-def _overhead(home: Home, pairs: int) -> list[Row]:
+def overhead(home: Home, pairs: int) -> list[Row]:
     """The same question to the engine itself and through HTTP, in pairs and random order."""
     from daemon.bench.serving_inside import inside
 

@@ -122,7 +122,7 @@ def teach(engine: TransformersEngine, version: int, folder: Path) -> None:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if float(loss) < _LEARNT:
+        if float(loss.detach()) < _LEARNT:
             break
     model.eval()
     model.save_pretrained(str(folder))
