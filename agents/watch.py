@@ -26,7 +26,6 @@ from agents.wikidata.api import Fetched, RecentChange
 from agents.wikidata.classify import (
     ItemHistory,
     ItemJudgement,
-    classify_explain,
     classify_item,
 )
 from agents.wikidata.editors import Profile
@@ -34,6 +33,7 @@ from agents.wikidata.entity import EntityDoc, base_document, is_item_value, pars
 from agents.wikidata.gate import WatchSettings, accept, dismissals, gate, verdicts
 from agents.wikidata.history import Revision
 from agents.wikidata.memory import Memory
+from agents.wikidata.reasoning import classify_explain
 from agents.wikidata.side import OFFICES, STORED_HELPERS, UPWARD, SideFacts
 from agents.wikidata.turnstile import WINDOW, Turnstile
 from knowledge.facts import ChangeKind
@@ -127,7 +127,8 @@ class Watcher:
         look = state["looks"][0]
         if look.history is None or look.judgement is None:
             return [f"{item}: {look.outcome.reason if look.outcome else 'nothing to explain'}"]
-        return classify_explain(look.history, look.judgement, self._clock().date())
+        properties, today = self._settings.properties, self._clock().date()
+        return classify_explain(look.history, look.judgement, properties, today)
 
     def _build(self) -> Any:
         graph = StateGraph(_Batch)

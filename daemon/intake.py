@@ -10,14 +10,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
-from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
 from agents.errors import AgentError
 from agents.ledger import Cursor, WatchLedger
 from agents.wikidata.api import ActionApi
-from agents.wikidata.audit import audit
+from agents.wikidata.audit import Audited, audit
 from agents.wikidata.sparql import grow
 from agents.wikidata.sweep import backfill, sweep
 from daemon.clock import Clock
@@ -27,10 +26,6 @@ from daemon.wiring import sparql_endpoint
 SWEEP, DISCOVERY, AUDIT = "sweep", "discovery", "audit"
 _DAY = dt.timedelta(days=1)
 _WEEK = dt.timedelta(days=7)
-_LOOK_S = 3600.0
-"""How often it is asked whether a day or a week has passed: a restart must not begin it anew."""
-
-Job = tuple[float, str, Callable[[], Awaitable[object]]]
 
 log = structlog.get_logger()
 
@@ -45,14 +40,6 @@ class Intake:
         self._ledger = ledger
         self._clock = clock
         self._settings = settings
-
-    def jobs(self) -> Sequence[Job]:
-        """(seconds between, name, work) of each."""
-        return (
-            (self._settings.wikidata.sweep_interval_s, SWEEP, self.sweep),
-            (_LOOK_S, DISCOVERY, self.discover),
-            (_LOOK_S, AUDIT, self.audit),
-        )
 
     async def sweep(self) -> int:
         """Mark every watched item whose latest revision was not looked at yet."""
@@ -96,10 +83,11 @@ class Intake:
         log.info("watch.discovered", added=added)
         return added
 
-    async def audit(self) -> int:
-        """Once a week: read a sample in full; the number of missed changes, which must be 0."""
+    async def audit(self) -> Audited | None:
+        """Once a week: read a sample in full; what had been missed must be nothing. None when the
+        last audit is younger."""
         if await self._fresh(AUDIT, _WEEK):
-            return 0
+            return None
         now = self._clock.now()
         found = await audit(
             self._api,
@@ -113,7 +101,7 @@ class Intake:
             log.error("watch.audit_missed", checked=found.checked, missed=found.missed)
         else:
             log.info("watch.audited", checked=found.checked)
-        return len(found.missed)
+        return found
 
     async def _done(self, name: str, told: object) -> None:
         text = json.dumps(told, ensure_ascii=False)

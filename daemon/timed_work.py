@@ -36,8 +36,12 @@ class TimedWork:
         if name == "discovery":
             return f"{await self._intake.discover()} items added"
         if name == "audit":
-            missed = await self._intake.audit()
-            return f"failed: {missed} changes were missed" if missed else "nothing was missed"
+            found = await self._intake.audit()
+            if found is None:
+                return "not due: the last one is less than a week old"
+            if found.missed:
+                return f"failed: {len(found.missed)} changes were missed"
+            return f"nothing was missed in {found.checked} items"
         work = {
             "release": self._release,
             "integrity": self._integrity,

@@ -1,7 +1,7 @@
 """Every edit of a watched item gets one verdict, every changed property one net result.
 
-Owns the attribution of net decisions to the edits that made them, the class of each other edit, and
-the explanation that a person reads. Pure. Does not wait, store or emit (`gate`, `agents.watch`).
+Owns the attribution of net decisions to the edits that made them, and the class of each other edit.
+Pure. Does not wait, store or emit (`gate`, `agents.watch`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agents.wikidata.references import by_references
 from agents.wikidata.risk import is_unconfirmed
 from agents.wikidata.side import Facts
 from agents.wikidata.value_edits import ValueEdit, read_value_edit
-from agents.wikidata.view import END, START, View, current_view, qualifier_date, value_key
+from agents.wikidata.view import END, START, qualifier_date, value_key
 from knowledge.facts import ChangeKind, Entity, FactChange, SnakKind, Statement
 from knowledge.properties import CATALOGUE, Property, Tier
 
@@ -144,30 +144,6 @@ def classify_item(
     return ItemJudgement(
         slots=tuple(slots), edits=tuple(_edit_notes(history, slots, facts, now.date()))
     )
-
-
-def classify_explain(history: ItemHistory, judgement: ItemJudgement, today: dt.date) -> list[str]:
-    """The reasoning on one item as lines for a terminal."""
-    lines = [f"{history.head.id} {history.head.label}: revisions after {history.base_revision}"]
-    for note in judgement.edits:
-        where = f" {note.property}" if note.property else ""
-        lines.append(
-            f"  r{note.revision.id} {note.revision.time:%Y-%m-%d %H:%M} {note.revision.user}:"
-            f"{where} {note.kind}: {note.reason}"
-        )
-    for slot in judgement.slots:
-        rule = CATALOGUE[slot.property]
-        before = current_view(slot.line.base, history.base_day, dated=rule.tier is Tier.N)
-        after = current_view(
-            history.head.claims.get(slot.property, ()), today, dated=rule.tier is Tier.N
-        )
-        lines.append(f"  {slot.property} {rule.label}: {_values(before)} -> {_values(after)}")
-        for result in slot.results:
-            lines.append(f"    {result.change.kind}: {result.change.reason}")
-            lines += [f"      {f.kind}: {f.check}, {f.reason}" for f in result.findings]
-        if not slot.results:
-            lines.append("    no net change")
-    return lines
 
 
 def _slot(
@@ -446,7 +422,3 @@ def _entity(statement: Statement | None, facts: Facts) -> Entity | None:
     return (
         facts.entity(value) if is_item_value(statement.mainsnak) else Entity(id=value, label=value)
     )
-
-
-def _values(view: View) -> str:
-    return ", ".join(sorted(view.values)) or "nothing"

@@ -18,6 +18,9 @@ app = typer.Typer(help="The watched items.", no_args_is_help=True)
 
 _ITEM = re.compile(r"(?:^|[^A-Za-z0-9])(Q[1-9][0-9]*)\b")
 
+_INTAKE = ("sweep", "discovery", "audit")
+"""What is done by the clock; the service tells when it last was."""
+
 Items = Annotated[list[str], typer.Argument(help="Item ids, e.g. Q142.")]
 
 
@@ -88,7 +91,8 @@ def lag(json: context.Json = False) -> None:
         ("dirty", found.dirty),
         ("settling", found.settling),
         ("oldest mark", oldest),
-        *((f"stream {name}", f"{age:.0f} s") for name, age in found.streams.items()),
+        *((name, f"{age:.0f} s ago") for name, age in sorted(found.streams.items())),
+        *((name, "never") for name in _INTAKE if name not in found.streams),
     ]
     context.print_table(["what", "value"], rows)
 

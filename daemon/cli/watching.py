@@ -51,6 +51,7 @@ def replay(
         from agents.wikidata.sweep import backfill
 
         now = services.clock.now()
+        _past(day, now, "--from")
         return await backfill(api, services.ledger, _start_of(day), now, clock=services.clock.now)
 
     number = _asking(work)
@@ -77,6 +78,7 @@ def catch_up(
         from daemon.wiring import watch_settings
 
         now = services.clock.now
+        _past(day, now(), "--since")
         settings = watch_settings(services.settings)
         done = await run(api, services.ledger, now, day, properties=settings.properties)
         watcher = Watcher(api, services.ledger, now, settings)
@@ -122,6 +124,8 @@ def classify(
         from agents.explain import explain as run
 
         cutoff = services.settings.watch.cutoff
+        if day is not None:
+            _past(day, services.clock.now(), "--since")
         return await run(api, services.ledger, services.clock.now, item, property_id, day, cutoff)
 
     lines = _asking(work)
@@ -138,6 +142,11 @@ def _day(text: str, option: str) -> dt.date:
         return dt.date.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"{option} is {text!r}; write a day as 2026-03-01") from None
+
+
+def _past(day: dt.date, now: dt.datetime, option: str) -> None:
+    if day > now.date():
+        raise ConfigError(f"{option} is {day}, which is still to come; it is {now.date()} now")
 
 
 def _start_of(day: dt.date) -> dt.datetime:

@@ -93,3 +93,24 @@ def test_the_reasoning_on_an_item_that_is_not_watched(home: Path, scenario: Scen
     old, new = scenario.expected[slot]
     assert f"{old} -> {new}" in told and ("succession" in told or "late_entry" in told)
     assert "catalogue" in almanac(home, "classify", subject, "P31", fails=True)
+
+
+def test_days_to_come_and_other_rubbish_are_refused(home: Path) -> None:
+    for command in (
+        ("watch", "replay", "--from", "2099-01-01"),
+        ("watch", "catch-up", "--since", "2099-01-01"),
+        ("classify", "Q1", "--since", "2099-01-01"),
+    ):
+        assert "still to come" in almanac(home, *command, fails=True)
+    assert "write a day as" in almanac(home, "watch", "replay", "--from", "tomorrow", fails=True)
+    assert "no item id" in almanac(home, "classify", "q60", fails=True)
+    decide = ("watch", "decide-run", "nope", "--release", "--reason", "known import")
+    assert "no bulk run" in almanac(home, *decide, fails=True)
+
+
+def test_what_never_ran_and_what_did_not_change_is_said(home: Path, scenario: Scenario) -> None:
+    assert "never" in almanac(home, "watch", "lag")
+    assert json.loads(almanac(home, "watch", "runs", "--json")) == []
+    slot = next(iter(scenario.expected))
+    told = almanac(home, "classify", "--explain", slot.split(":")[0], "P348")
+    assert "P348 software version identifier: nothing, unchanged" in told
