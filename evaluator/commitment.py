@@ -11,24 +11,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evaluator.grammar import OTHER_NAME, RETRACTION
-from evaluator.reading import Mention, Names, Stance, Who, read, whole_sentences
+from evaluator.hedging import REFUSAL, hedged_strongly, hedged_weakly
+from evaluator.naming import Names, find_holders
+from evaluator.others import others_named
+from evaluator.reading import read, whole_sentences
+from evaluator.stances import AFFIRMED, Mention, Stance, Who
+from evaluator.turns import ALSO, BOTH, CORRECTION, RETRACTION
 from evaluator.verdicts import Final
 from knowledge.answers import conclusion
 
-_CORRECTION = re.compile(
-    r"\b(?:actually|correction|wait|i was wrong|i apologi[sz]e|sorry|let me correct|on "
-    r"reflection)\b",
-    re.IGNORECASE,
-)
-REFUSAL = re.compile(
-    r"\b(?:i (?:don['’]t|do not|cannot|can['’]t|am not able to|have no)\b|unknown|not known|no "
-    r"idea|"
-    r"unable to)",
-    re.IGNORECASE,
-)
-_STATES_NAME = re.compile(r"\b(?:is|are|has been)\s+(?:\w+ ){0,2}[A-Z]\w+")
-AFFIRMED = (Stance.CURRENT, Stance.EVENT)
+_DENIED = (Stance.NEGATED, Stance.ENDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +31,8 @@ class Commitment:
     final: Final
     ends_new: bool
     """The last word on the fact is the new holder, undenied."""
+    hedged: bool
+    """The text as a whole withholds commitment."""
 
 
 def commitment(
@@ -51,21 +45,75 @@ def commitment(
     mentions = _with_letters(text, mentions)
     if retracts:
         mentions = _with_retractions(text, mentions)
-    region = _region(text, mentions)
+    others = others_named(text, [(a, b) for a, b, _ in find_holders(text, names)])
+    mentions, hedged, strong = _hedged(text, mentions, others)
+    region = _region(text, mentions, others)
     inside = [m for m in mentions if region[0] <= m.start and m.end <= region[1]]
-    stated = conclusion(text) is not None and region[1] == len(text)
-    final = _final(text, region, inside, loose=loose, stated=stated)
+    marked = conclusion(text)
+    stated = marked is not None and region == (marked[0], len(text))
+    final = _final(text, region, inside, others, loose=loose, stated=stated)
     later = [m for m in mentions if m.start >= region[1] and m.who is Who.NEW and _weight(m)]
     if final is Final.RIGHT and later and _weight(later[-1]) < 0 and not inside[0].bare:
         final = Final.NONE  # taken back in a later sentence
     denied = [m for m in mentions if m.who is Who.NEW and _weight(m)]
     if final is Final.NONE and denied and _weight(denied[-1]) < 0:
-        after = text[denied[-1].end :]
-        if OTHER_NAME.search(after) and not any(m.start >= denied[-1].end for m in mentions):
+        after = denied[-1].end
+        if any(o >= after for o in others) and not any(m.start >= after for m in mentions):
             final = Final.OTHER
+    if final in (Final.RIGHT, Final.LEGACY) and _both(text, mentions):
+        final = Final.MIXED
+    if strong:
+        final = Final.NONE
     last = [m for m in mentions if _weight(m)]
     ends_new = final is Final.RIGHT and bool(last) and _weight(last[-1]) > 0
-    return Commitment(mentions=tuple(mentions), final=final, ends_new=ends_new)
+    return Commitment(mentions=tuple(mentions), final=final, ends_new=ends_new, hedged=hedged)
+
+
+def _hedged(
+    text: str, mentions: Sequence[Mention], others: Sequence[int]
+) -> tuple[list[Mention], bool, bool]:
+    """The mentions, whether the text hedges, and whether so strongly that it commits to nothing:
+    then what it seems to affirm is a mere option."""
+    spans = _sentences(text, mentions)
+    strong = any(hedged_strongly(text[a:b]) for a, b in spans)
+    weak = any(hedged_weakly(text[a:b]) for a, b in spans)
+    if not (strong or weak):
+        return list(mentions), False, False
+    firm = [m.start for m in mentions if m.stance in AFFIRMED] + list(others)
+    for a, b in spans:
+        inside = [place for place in firm if a <= place < b]
+        if any(not _under_hedge(text, a, b, place) for place in inside):
+            return list(mentions), False, False
+    if not strong:
+        return list(mentions), True, False
+    options = [replace(m, stance=Stance.OPTION) if m.stance in AFFIRMED else m for m in mentions]
+    return options, True, True
+
+
+def _under_hedge(text: str, start: int, end: int, place: int) -> bool:
+    """The mention at `place` stands under a hedge of its sentence: one before it, or the speaker's
+    own after it."""
+    before, after = text[start:place], text[place:end]
+    if hedged_weakly(text[start:end]) or hedged_strongly(before):
+        return True
+    return hedged_strongly(after) and re.search(r"\b(?:I|my|we)\b", after) is not None
+
+
+def _both(text: str, mentions: Sequence[Mention]) -> bool:
+    """The new and the old holder are said to hold it at once."""
+    affirmed = [m for m in mentions if m.stance in AFFIRMED]
+    if {m.who for m in affirmed} != {Who.NEW, Who.OLD} or CORRECTION.search(text):
+        return False
+    if has(mentions, Who.OLD, Stance.ENDED, Stance.NEGATED) and not BOTH.search(text):
+        return False
+    if has(mentions, Who.NEW, Stance.ENDED, Stance.NEGATED):
+        return False
+    second = next(m for m in affirmed if m.who is not affirmed[0].who)
+    spans = _sentences(text, mentions)
+    home = next((i for i, (a, b) in enumerate(spans) if a <= second.start < b), 0)
+    a, b = spans[home][0], spans[min(home + 1, len(spans) - 1)][1]
+    said = text[slice(*spans[home])]
+    return bool(BOTH.search(text[a:b])) or (bool(ALSO.search(said)) and second.who is Who.OLD)
 
 
 def _sentences(text: str, mentions: Sequence[Mention]) -> list[tuple[int, int]]:
@@ -163,25 +211,71 @@ def _with_letters(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     return sorted(out, key=lambda m: m.start)
 
 
-def _region(text: str, mentions: Sequence[Mention]) -> tuple[int, int]:
+_JUDGES = re.compile(
+    r"(?:the|this|that|it|your)?\s*(?:claim|statement|assertion|premise|information|sentence|question)?\b"
+    r"[^.;:]{0,60}\b(?:is|are|was)\s+(?:\w+ ){0,2}(?:true|false|correct|incorrect|wrong|right|"
+    r"untrue|"
+    r"accurate|inaccurate|outdated|mistaken)\b",
+    re.IGNORECASE,
+)
+"""A conclusion about the claim, which names nobody."""
+_MID_SO = re.compile(r",\s+(?:and |but )?so,?\s+$", re.IGNORECASE)
+
+
+def _commits(
+    text: str, marked: tuple[int, int], mentions: Sequence[Mention], others: Sequence[int]
+) -> bool:
+    """The marked conclusion gives an answer. A mere `, so ...` inside a sentence does so only by an
+    assertion."""
+    inside = [m for m in mentions if m.start >= marked[0]]
+    if _MID_SO.search(text[: marked[0]]):
+        return any(m.stance in AFFIRMED for m in inside) or any(o >= marked[0] for o in others)
+    return bool(inside) or (_names_other(text, marked) and not _JUDGES.match(text[marked[0] :]))
+
+
+def _region(text: str, mentions: Sequence[Mention], others: Sequence[int]) -> tuple[int, int]:
     """Where the answer stands: from the marked conclusion on; else the first sentence where that
     is a bare name that is not corrected later; else the last sentence that affirms somebody."""
     spans = _sentences(text, mentions)
     if not spans:
         return 0, len(text)
     marked = conclusion(text)
-    if marked and (any(m.start >= marked[0] for m in mentions) or _names_other(text, marked)):
+    if marked and _commits(text, marked, mentions, others):
         return marked[0], len(text)
     first = spans[0]
     opening = [m for m in mentions if m.end <= first[1]]
-    bare = bool(opening) and all(m.bare and m.stance is Stance.CURRENT for m in opening)
-    if bare and not _CORRECTION.search(text[first[1] :]):
+    bare = bool(opening) and all(m.bare for m in opening)
+    stances = {m.stance for m in opening if m.stance is not Stance.NEUTRAL}
+    bare = bare and stances == {Stance.CURRENT}
+    if bare and not _revised(text, mentions, first, spans):
         return first
     affirming = [m for m in mentions if m.stance in AFFIRMED]
     if not affirming:
         return 0, len(text)
     last = affirming[-1].start
     return next(((a, b) for a, b in spans if a <= last < b), (0, len(text)))
+
+
+_NOW = re.compile(r"\b(?:is|['’]s|remains|still|now|today|currently|holds|leads|heads|runs)\b|:")
+
+
+def _revised(
+    text: str,
+    mentions: Sequence[Mention],
+    first: tuple[int, int],
+    spans: Sequence[tuple[int, int]],
+) -> bool:
+    """The answer that came first is corrected, or the description gives the present state as
+    another one. A history (`... has been it since 2023`) revises nothing."""
+    if CORRECTION.search(text[first[1] :]):
+        return True
+    said = {m.who for m in mentions if m.end <= first[1]}
+    return any(
+        m.stance is Stance.CURRENT and m.who not in said and _NOW.search(text[a:b])
+        for m in mentions
+        for a, b in spans
+        if m.start >= first[1] and a <= m.start < b
+    )
 
 
 def _names_other(text: str, region: tuple[int, int]) -> bool:
@@ -191,7 +285,13 @@ def _names_other(text: str, region: tuple[int, int]) -> bool:
 
 
 def _final(
-    text: str, region: tuple[int, int], inside: Sequence[Mention], *, loose: bool, stated: bool
+    text: str,
+    region: tuple[int, int],
+    inside: Sequence[Mention],
+    others: Sequence[int],
+    *,
+    loose: bool,
+    stated: bool,
 ) -> Final:
     """What the region commits to. `stated`: it is a marked conclusion, where a name alone is
     one.
@@ -204,9 +304,11 @@ def _final(
     if not affirmed and (loose or stated):
         affirmed = {m.who for m in inside if m.stance in weak}
         affirmed = affirmed if len(affirmed) == 1 and (loose or len(inside) == 1) else set()
-    denied = {m.who for m in inside if m.stance in (Stance.NEGATED, Stance.ENDED)}
-    if len(affirmed) == 2 or (Who.NEW in affirmed and Who.NEW in denied):
+    if len(affirmed) == 2:
         return Final.MIXED
+    if Who.NEW in affirmed and any(m.who is Who.NEW and m.stance in _DENIED for m in inside):
+        told = [m for m in inside if m.who is Who.NEW and m.stance in (*AFFIRMED, *_DENIED)]
+        return Final.NONE if told[-1].stance in _DENIED else Final.RIGHT
     if affirmed:
         return Final.RIGHT if Who.NEW in affirmed else Final.LEGACY
     if any(m.stance is Stance.OPTION for m in inside):
@@ -216,15 +318,7 @@ def _final(
         return Final.NONE
     if not inside:
         return Final.OTHER
-    if denied and OTHER_NAME.search(text[inside[-1].end : region[1]]):
-        return Final.OTHER  # "not O: somebody else is"
-    elsewhere = any(
-        region[0] <= a < region[1]
-        and _STATES_NAME.search(text[a:b])
-        and not any(a <= m.start < b for m in inside)
-        for a, b in _sentences(text, inside)
-    )
-    return Final.OTHER if elsewhere else Final.NONE
+    return Final.OTHER if any(region[0] <= o < region[1] for o in others) else Final.NONE
 
 
 def has(mentions: Sequence[Mention], who: Who, *stances: Stance) -> bool:

@@ -12,32 +12,43 @@ from dataclasses import replace
 from typing import Protocol
 
 from evaluator.causes import read_cause
-from evaluator.commitment import AFFIRMED, REFUSAL, Commitment, commitment, has
+from evaluator.commitment import Commitment, commitment, has
 from evaluator.errors import SuiteError
 from evaluator.examine import Output
+from evaluator.hedging import REFUSAL
+from evaluator.naming import Names
 from evaluator.probes import Probe, Suite
-from evaluator.reading import Mention, Names, Stance, Who, hedges, read
+from evaluator.reading import read
+from evaluator.stances import AFFIRMED, Mention, Stance, Who
 from evaluator.verdicts import Cause, Final, Flag, Mark, Verdict
-from knowledge.answers import normalise, safe_surnames, sentence_spans
+from knowledge.answers import normalise, sentence_spans
 from knowledge.questions import QuestionKind
 
-VERSION = "rules/2"
+VERSION = "rules/3"
 
 _YES_NO = re.compile(
     r"(?:^|(?<=[.!?:\n]\s)|(?<=[.!?:\n]))[\"'*_\s]*(?P<so>(?:so|therefore|thus|hence|answer:)[,:]?\s+)?"
-    r"(?:the (?:answer|verdict) is[:,]?\s+)?[\"'*_]*(?P<word>yes|no|true|false|correct|incorrect|"
+    r"(?:(?:the|my) (?:\w+ )?(?:answer|verdict|conclusion|response|reply)(?: here| then| to "
+    r"(?:this|that))? is[:,]?\s+)?[\"“'*_]*(?P<word>yes|no|true|false|correct|incorrect|"
     r"right|"
     r"wrong|not true|not correct)\b(?=[\"'*_]*\s*(?:[,.:;!\u2014\u2013-]|$))|"
     r"\b(?:that|this|it|(?:the|this|that) (?:claim|statement|assertion|information)"
     r"(?: that [^.;:]{0,120}?)?|which)\s+"
     r"(?:is|was)\s+(?:now |therefore |thus |\w+ly )?(?P<not>not |no longer |n['’]t )?(?:\w+ly )?"
     r"(?P<adjective>true|false|correct|incorrect|right|wrong|accurate|inaccurate|outdated|untrue|"
-    r"out of date)\b(?! to | that)",
+    r"out of date)\b(?! to | that)(?P<once> (?:until|till|up to|before|in (?:its|his|her) "
+    r"(?:time|day)|once|at the time|when|"
+    r"then)\b)?|"
+    r"\b(?P<phrase>(?:the|my) (?:\w+ )?(?:answer|verdict|response|reply)(?: here| then| to "
+    r"(?:this|that))? (?:is|must be|would be)|"
+    r"(?:have to|must|would|should|can only) (?:answer|say|reply)(?: "
+    r"with)?)[:,]?\s*[\"“'*_]*(?P<said>yes|no)\b",
     re.IGNORECASE,
 )
 _FALSE = re.compile(
     r"\b(?:false|untrue|incorrect|wrong|inaccurate|mistaken|"
-    r"(?:not|n['’]t|no longer) (?:\w+ )?(?:true|correct|right|accurate))\b",
+    r"(?:not|n['’]t|no longer) (?:\w+ )?(?:true|correct|right|accurate|the case|so)|"
+    r"(?:answer|say|reply|response|verdict)\b[^.;:]{0,25}?\bno)\b",
     re.IGNORECASE,
 )
 _POSITIVE = frozenset({"yes", "true", "correct", "right", "accurate"})
@@ -79,7 +90,6 @@ def judge_output(probe: Probe, output: Output) -> Verdict:
     checked = probe.kind is QuestionKind.CHECK
     fact = commitment(text, _names(probe, probe.new, probe.old), retracts=not checked)
     asked = _asked(probe, text, fact)
-    hedged, strong = hedges(text)
     cause, cause_spans = read_cause(text, question.cause)
     yes, yes_spans = _yes_no(text) if probe.kind is QuestionKind.CHECK else (None, [])
     claims_new, claims_old = claims(probe)
@@ -99,12 +109,12 @@ def judge_output(probe: Probe, output: Output) -> Verdict:
         or (claims_new and yes is False and _called_false(text, fact, yes_spans)),
         asserts_old_current=has(fact.mentions, Who.OLD, Stance.CURRENT),
         reaffirms_new=fact.ends_new and not against,
-        final=Final.NONE if strong and asked is Final.RIGHT else asked,
+        final=asked,
         says_yes=yes,
         against=against,
         cause=cause,
         cause_known=question.cause is not None,
-        hedged=hedged,
+        hedged=fact.hedged,
         marks=_marks(fact.mentions, cause_spans, yes_spans),
     )
     return replace(row, right=is_right(row, question.verdict))
@@ -125,12 +135,12 @@ def aligned(row: Verdict) -> bool:
 
 
 def _names(probe: Probe, new: tuple[str, ...], old: tuple[str, ...]) -> Names:
-    if not probe.persons:
-        return Names(new=new, old=old, subject=probe.subject)
     return Names(
-        new=(*new, *safe_surnames(new, (*old, probe.subject))),
-        old=(*old, *safe_surnames(old, (*new, probe.subject))),
+        new=new,
+        old=old,
         subject=probe.subject,
+        asked=probe.question.text,
+        persons=probe.persons,
     )
 
 
@@ -148,7 +158,6 @@ def _called_false(text: str, fact: Commitment, said: list[tuple[int, int]]) -> b
     new holder."""
     return any(
         _FALSE.search(text[a:b])
-        and len(re.findall(r"\w+", text[a:b])) > 1
         and not any(
             m.who is Who.NEW and m.stance in AFFIRMED and a <= m.start < b for m in fact.mentions
         )
@@ -172,8 +181,8 @@ def _yes_no(text: str) -> tuple[bool | None, list[tuple[int, int]]]:
     """The yes or no that an output gives to a claim: the last one after "So", else the last one."""
     said: list[tuple[bool, bool, tuple[int, int]]] = []
     for match in _YES_NO.finditer(text):
-        word = (match.group("word") or match.group("adjective")).casefold()
-        positive = word in _POSITIVE and not match.group("not")
+        word = next(filter(None, match.group("word", "adjective", "said"))).casefold()
+        positive = word in _POSITIVE and not match.group("not") and not match.group("once")
         tail = text[match.end() : match.end() + 12].casefold()
         if not tail.lstrip().startswith("or false"):
             said.append((bool(match.group("so")), positive, match.span()))

@@ -1,4 +1,5 @@
-"""Judging a result folder that exists: ours, or the reference implementation's.
+"""Judging a result folder that exists: an evaluation's, a run of methods, or the reference
+implementation's.
 
 Owns reading the folder, the summary, and its files. Nothing is generated; a judge with a store of
 replies asks only for what is missing, so a run that was ended goes on.
@@ -36,7 +37,8 @@ from knowledge.codec import from_data, to_data
 
 JUDGED = "judged"
 JUDGEMENTS = "judgements.jsonl"
-_NAMES = ("report.json", "metrics.json")
+OUTPUTS = "outputs.json"
+_NAMES = ("report.json", OUTPUTS, "metrics.json")
 _REFUTATIONS = frozenset(m for m in Metric if m.value.startswith("srr"))
 
 
@@ -68,6 +70,8 @@ def read_results(path: Path) -> Results:
         return Results(suite=read.suite, outputs=read.outputs, reference=read)
     if isinstance(data, dict) and {"suite", "candidate"} <= data.keys():
         return _ours(file, data)
+    if isinstance(data, dict) and {"suite", "outputs"} <= data.keys():
+        return _outputs_alone(file, data)
     raise SuiteError(
         f"{file} is neither a report of Almanac nor a metrics.json with outputs in it; name the "
         "result folder of an evaluation, or the file that the reference's runner wrote"
@@ -82,6 +86,17 @@ def _ours(file: Path, data: dict[str, Any]) -> Results:
     except (ValidationError, KeyError) as error:
         raise SuiteError(f"{file} is not a whole report: {error}") from error
     return Results(suite=suite, outputs=candidate.outputs, production=production.outputs)
+
+
+def _outputs_alone(file: Path, data: dict[str, Any]) -> Results:
+    """Probes with their gold answers and what was said: the file of a run of methods."""
+    try:
+        suite = from_data(Suite, {"probes": data["suite"]["probes"]})
+        outputs = from_data(tuple[Output, ...], data["outputs"])
+        production = from_data(tuple[Output, ...], data.get("production", []))
+    except (ValidationError, KeyError, TypeError) as error:
+        raise SuiteError(f"{file} is not whole: {error}") from error
+    return Results(suite=suite, outputs=outputs, production=production)
 
 
 def judge_results(

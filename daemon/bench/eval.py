@@ -1,9 +1,7 @@
 """The evaluator, measured: its metrics, its statistics, its judges, its speed.
 
 Owns the list of rows of `make bench-eval`. Labelled outputs are those of `tests/data/judge`, or of
-the folder that `DATA` names; the judge is held to the report half. Of the prose nobody read that
-half to mend it; the adapters' outputs were read whole by the hand that labelled them, which mended
-the judge as well.
+the folder that `DATA` names; the judge is held to the report half, which is only counted.
 """
 
 from __future__ import annotations

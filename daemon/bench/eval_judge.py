@@ -83,10 +83,11 @@ def _set_rows(outputs: Sequence[LabelledOutput]) -> list[Row]:
             "labelled without sight of the judge's code",
             blind,
             OUTPUTS,
-            f"the other {n - blind} by the hand that mended the judge, before it judged them",
+            "" if n == blind else f"the other {n - blind} not",
         ),
         count("of them self-refuting", sum(o.labels.self_refuting for o in outputs), REFUTING),
-        count("said by real adapters", real, n // 2, f"{n - real} in the style of a 7B model"),
+        count("said by real adapters", real, OUTPUTS // 2, "half of the outputs asked for"),
+        count("prose in the style of a 7B model", n - real, OUTPUTS // 2, "the other half"),
         count("adversarial", sum(o.adversarial for o in outputs), n // 2),
     ]
 

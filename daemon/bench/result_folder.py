@@ -4,6 +4,7 @@
         metrics.json    one entry a case: rewrites, hop-wise hits, multi-hop hits, conflict hits
         res.json        total_cases, overall_hop_wise_average, accuracy_averages
         requests.json   the edits and the questions of each case
+        outputs.json    probes with gold answers and what was said, for `almanac eval judge`
         meta/run_args.json, meta/run_info.json
 
 Owns the names and the shape. Hits are the evaluator's verdicts, not substrings.
@@ -16,6 +17,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from daemon.bench.edit_sets import EditCase
 from evaluator.evaluation import Evaluation
 from evaluator.metrics import HOPWISE
 from evaluator.probes import Part
+from evaluator.rejudge import OUTPUTS
 from evaluator.verdicts import Verdict
 from knowledge.codec import to_data
 from knowledge.edits import EditUnit
@@ -67,6 +70,7 @@ def write_results(
     _save(folder / "metrics.json", metrics)
     _save(folder / "res.json", averages(metrics))
     _save(folder / "requests.json", [_request(case) for case in cases])
+    _save(folder / OUTPUTS, _judgeable(cases, outcomes))
     _save(folder / "meta" / "run_args.json", dict(arguments))
     _save(
         folder / "meta" / "run_info.json",
@@ -79,6 +83,23 @@ def write_results(
         },
     )
     return folder
+
+
+def _judgeable(cases: Sequence[EditCase], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The suites of all cases as one, gold answers included, with the outputs after and before. An
+    id or a cluster carries its case's name: two cases may ask the same."""
+    probes, after, before = [], [], []
+    for case, outcome in zip(cases, outcomes, strict=True):
+        mark = f"{case.name}/"
+        for probe in case.suite.probes:
+            probes.append(replace(probe, id=mark + probe.id, cluster=mark + probe.cluster))
+        for judged, into in ((outcome.evaluation, after), (outcome.before, before)):
+            into += [replace(output, probe=mark + output.probe) for output in judged.outputs]
+    return {
+        "suite": {"probes": [to_data(probe) for probe in probes]},
+        "outputs": [to_data(output) for output in after],
+        "production": [to_data(output) for output in before],
+    }
 
 
 def _metrics(case: EditCase, outcome: Outcome) -> dict[str, Any]:

@@ -82,6 +82,39 @@ def test_a_task_that_cannot_run_is_told(tmp_path: Path) -> None:
         run_tasks(ScriptedModel("m", {}), ["lost"], folder=tmp_path)
 
 
+def test_named_tasks_run_from_the_users_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    rows = [
+        {"q": "Two plus two?", "a": "four", "options": ["three", "four"], "right": 1},
+        {"q": "Colour of snow?", "a": "white", "options": ["white", "blackish"], "right": 0},
+    ]
+    data = tmp_path / "items.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    common = (
+        f"dataset_path: json\ndataset_kwargs: {{data_files: {{test: {data}}}}}\ntest_split: test\n"
+        "doc_to_text: '{{q}}'\n"
+    )
+    (tmp_path / "house_words.yaml").write_text(
+        f"task: house_words\n{common}output_type: generate_until\ndoc_to_target: '{{{{a}}}}'\n"
+        "generation_kwargs: {until: ['.'], max_gen_toks: 8, do_sample: false}\n"
+        "metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "house_choice.yaml").write_text(
+        f"task: house_choice\n{common}output_type: multiple_choice\n"
+        "doc_to_choice: '{{options}}'\ndoc_to_target: right\n"
+        "metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]\n",
+        encoding="utf-8",
+    )
+    model = ScriptedModel("m", {"Two plus two?": "four.", "Colour of snow?": "grey."})
+    found = run_tasks(model, ["house_words", "house_choice"], folder=tmp_path)
+    assert found.by_group()["house_words"] == (1, 2)
+    assert found.by_group()["house_choice"] == (2, 2)  # this model likes short answers
+
+
 def test_json_round_trip(candidate: Evaluation) -> None:
     assert Evaluation.from_json(candidate.to_json()) == candidate
 
