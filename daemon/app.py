@@ -36,6 +36,7 @@ from daemon.operating import Role
 from daemon.review import policy
 from daemon.service_loop import ServiceLoop
 from daemon.services import Services
+from daemon.stopping import leave
 from daemon.store import leases
 from daemon.store.engine import SERVER_PATIENCE_S
 from daemon.upkeep.degraded import Degraded
@@ -235,6 +236,7 @@ def up(settings: Settings, sources: tuple[SettingSource, ...] = (), role: Role =
                     "a SQLite database has one worker"
                 )
             await almanac.serve(role)
+        leave()
 
     try:
         asyncio.run(main())

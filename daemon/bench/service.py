@@ -1,7 +1,9 @@
 """The service, measured: start, stop, a full disk, two workers, kills, a year.
 
-Owns the rows of `make bench-service`. Each part starts real processes on a home of its own; what
-has not been built or cannot run here is a skipped row that says why.
+Owns the list of parts of `make bench-service`, and the starts and stops of each role. Each part
+starts real processes on a home of its own; what has not been built or cannot run here is a skipped
+row that says why. `PART` runs one part alone, whose rows stand beside the kept ones of the others
+(`parts`).
 """
 
 from __future__ import annotations
@@ -14,32 +16,47 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 from sqlmodel import Session
 
-from daemon.bench import service_chaos
 from daemon.bench.rows import ROOT, Op, Row
+from daemon.bench.service_chaos import chaos_rows
+from daemon.bench.service_disk import disk_rows
+from daemon.bench.service_stop import STOP_LIMIT_S, stop_rows
 from daemon.store.engine import Database
 from daemon.store.rows import ChangeRow
 
 READY_LIMIT_S = 5.0
 GATEWAY_LIMIT_S = 15.0
-STOP_LIMIT_S = 15.0
 _NOWHERE = "http://127.0.0.1:9"
 _WAIT_S = 120.0
 _NOT_BUILT = {
     "soak of one year, wall time": (3600, Op.AT_MOST, "s"),
     "soak of one year, growth of memory after the first tenth": (10, Op.AT_MOST, "%"),
-    "full disk, writes after which the service did not go on by itself": (0, Op.EQUAL, ""),
     "two workers, endpoint of 200 ms, throughput over one": (1.8, Op.AT_LEAST, "x"),
     "two workers, template drafter, throughput over one": (1.2, Op.AT_LEAST, "x"),
 }
 
 
+def measure_parts(quick: bool) -> dict[str, list[Row]]:
+    """Rows by part: all parts in turn, or the one that `PART` names."""
+    wanted = os.environ.get("PART")
+    if wanted and wanted not in PARTS:
+        raise SystemExit(f"PART={wanted} is none of {', '.join(PARTS)}")
+    chosen = [wanted] if wanted else list(PARTS)
+    return {name: PARTS[name](quick) for name in chosen}
+
+
 def measure(quick: bool) -> list[Row]:
-    """Start and stop each role on a database of many changes; the rest is skipped, and says so."""
+    """The rows of what was measured now."""
+    return [row for rows in measure_parts(quick).values() for row in rows]
+
+
+def role_rows(quick: bool) -> list[Row]:
+    """Start and stop each role on a database of many changes."""
     changes = 2_000 if quick else 100_000
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -58,11 +75,25 @@ def measure(quick: bool) -> list[Row]:
             told = f"{changes} changes"
             rows.append(_row(f"{role}, start to ready", min(starts), limit_s, told))
             rows.append(_row(f"{role}, stop", max(stops), STOP_LIMIT_S, told))
-    rows += service_chaos.measure(quick)
-    for what, (bar, op, unit) in _NOT_BUILT.items():
-        reason = "this part of the bench is not built yet"
-        rows.append(Row(what=what, value=None, unit=unit, bar=bar, op=op, detail=reason))
     return rows
+
+
+def missing_rows(quick: bool) -> list[Row]:
+    """What is promised and not measured yet."""
+    reason = "this part of the bench is not built yet"
+    return [
+        Row(what=what, value=None, unit=unit, bar=bar, op=op, detail=reason)
+        for what, (bar, op, unit) in _NOT_BUILT.items()
+    ]
+
+
+PARTS: dict[str, Callable[[bool], list[Row]]] = {
+    "roles": role_rows,
+    "stop": stop_rows,
+    "disk": disk_rows,
+    "chaos": chaos_rows,
+    "missing": missing_rows,
+}
 
 
 def fill(home: Path, changes: int) -> None:

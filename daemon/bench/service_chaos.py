@@ -16,18 +16,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
-
-import httpx
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from daemon.bench.postgres_server import PostgresServer
 from daemon.bench.rows import FOLDER, Op, Row
 from daemon.bench.service_home import ServiceHome
-from daemon.bench.service_play import Outcome, Play
+from daemon.bench.service_play import Outcome, Play, staged, through, undisturbed
 from daemon.registry import Blobs
 from daemon.upkeep import leavings
 
@@ -36,28 +32,15 @@ BACKENDS = ("sqlite", "postgresql")
 STATE = FOLDER / "service-chaos"
 _KILLS_A_PLAY, _RESTARTS_A_PLAY = 30, 2
 _QUICK_KILLS, _QUICK_RESTARTS = 8, 1
-_STEP_H, _EDITS, _SUCCESSIONS, _NOISE = 48.0, 2, 4, 60
-_LOOK_S = 0.05
 _LONGEST_S = 6.0
 """A process is struck at the latest so long after the strike before."""
-_STUCK_S = 300.0
-"""So long without any progress, although nobody strikes, is a service that hangs."""
-_MORE = (
-    "[release]",
-    f"size = {_EDITS}",
-    f"max = {_EDITS}",
-    "[schedule]",
-    "tick_s = 0.3",
-    "[curate]",
-    "ask_first = false",  # whether the gateway is up at a moment would depend on the machine
-)
 
 
 @dataclass(slots=True, kw_only=True)
 class Damage:
     """What the strikes of one play did. All but the first three should be empty."""
 
-    kills: Counter[str] = field(default_factory=Counter)
+    kills: dict[str, int] = field(default_factory=dict)
     """By process, and the stage of the release at that moment."""
     restarts: int = 0
     """Of the database server."""
@@ -69,43 +52,30 @@ class Damage:
     falls: list[str] = field(default_factory=list)
     """Last words of services that ended by themselves."""
 
+    @property
+    def struck(self) -> int:
+        return sum(self.kills.values())
 
-def measure(quick: bool) -> list[Row]:
+
+def chaos_rows(quick: bool) -> list[Row]:
     """Play until enough kills have struck on both databases; earlier pieces of a full run count."""
     rows: list[Row] = []
     for backend in (os.environ.get("BACKENDS") or ",".join(BACKENDS)).split(","):
         wanted = int(os.environ.get("KILLS") or (_QUICK_KILLS if quick else KILLS))
         if quick:
-            damages = [disturbed(backend, "quick", wanted, _QUICK_RESTARTS)]
+            damages = [disturbed(backend, "quick", wanted, _QUICK_RESTARTS, whole=False)]
         else:
             damages = list(_pieces(backend, wanted))
         rows += _rows(backend, damages)
     return rows
 
 
-def disturbed(backend: str, seed: str, kills: int, restarts: int) -> Damage:
+def disturbed(backend: str, seed: str, kills: int, restarts: int, *, whole: bool = True) -> Damage:
     """One play with so many strikes, compared with one without any."""
     rng = random.Random(f"chaos:{backend}:{seed}")
-    expected = undisturbed()
+    expected = undisturbed(whole)
     with tempfile.TemporaryDirectory(prefix="almanac-chaos-") as scratch:
-        return _disturbed(Path(scratch), backend, rng, kills, restarts, expected)
-
-
-@cache
-def undisturbed() -> Outcome:
-    """What the play leaves when nobody strikes, on SQLite: played once a process."""
-    with (
-        tempfile.TemporaryDirectory(prefix="almanac-calm-") as scratch,
-        _home(Path(scratch)) as home,
-    ):
-        home.start()
-        play = Play(home, step_h=_STEP_H, edits_per_release=_EDITS)
-        try:
-            _through(home, play, None)
-            home.stop()
-            return play.outcome()
-        finally:
-            play.close()
+        return _disturbed(Path(scratch), backend, rng, kills, restarts, expected, whole=whole)
 
 
 def _pieces(backend: str, wanted: int) -> Iterator[Damage]:
@@ -116,7 +86,7 @@ def _pieces(backend: str, wanted: int) -> Iterator[Damage]:
         path = STATE / f"{backend}-{number:03}.json"
         if path.is_file():
             data = json.loads(path.read_text("utf-8"))
-            damage = Damage(**{**data, "kills": Counter(data["kills"])})
+            damage = Damage(**data)
         elif left:
             seed = f"{os.environ.get('SEED') or 'full'}:{number}"
             damage = disturbed(backend, seed, _KILLS_A_PLAY, _RESTARTS_A_PLAY)
@@ -125,12 +95,12 @@ def _pieces(backend: str, wanted: int) -> Iterator[Damage]:
         else:
             return
         yield damage
-        struck += damage.kills.total()
+        struck += damage.struck
         number += 1
 
 
 def _rows(backend: str, damages: list[Damage]) -> list[Row]:
-    kills: Counter[str] = sum((d.kills for d in damages), Counter())
+    kills: Counter[str] = sum((Counter(d.kills) for d in damages), Counter())
     restarts = sum(d.restarts for d in damages)
     where = ", ".join(f"{n} {what}" for what, n in sorted(kills.items()))
     falls = [fall for d in damages for fall in d.falls]
@@ -157,59 +127,27 @@ def _rows(backend: str, damages: list[Damage]) -> list[Row]:
 # -- one play -------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _home(folder: Path, database_url: str | None = None) -> Iterator[ServiceHome]:
-    with ServiceHome(
-        folder,
-        seed="1",
-        successions=_SUCCESSIONS,
-        noise=_NOISE,
-        database_url=database_url,
-        more=_MORE,
-    ) as home:
-        yield home
-
-
 def _disturbed(
-    folder: Path, backend: str, rng: random.Random, kills: int, restarts: int, expected: Outcome
+    folder: Path,
+    backend: str,
+    rng: random.Random,
+    kills: int,
+    restarts: int,
+    expected: Outcome,
+    *,
+    whole: bool,
 ) -> Damage:
     postgres = backend != "sqlite"
     (folder / "server").mkdir()
     with PostgresServer(folder / "server") if postgres else nullcontext() as server:
         url = server.fresh("almanac") if server else None
-        with _home(folder, url) as home:
-            home.start()
-            play = Play(home, step_h=_STEP_H, edits_per_release=_EDITS)
-            try:
-                storm = _Storm(home, play, rng, kills, server, restarts)
-                began = time.monotonic()
-                _through(home, play, storm)
-                home.stop()
-                storm.damage.took_s = round(time.monotonic() - began, 1)
-                return _counted(home, play, storm.damage, expected)
-            finally:
-                play.close()
-
-
-def _through(home: ServiceHome, play: Play, storm: _Storm | None) -> None:
-    """To the end of the scenario. Raises RuntimeError when the service hangs."""
-    last, moved_at = -1.0, time.monotonic()
-    while not play.over or (storm is not None and storm.left):
-        try:
-            play.step()
-            now = play.progress()
-        except (OperationalError, InterfaceError, httpx.HTTPError):
-            now = last  # it was killed, or its database is restarting
-        if now != last or (storm is not None and storm.strike(now)):
-            last, moved_at = now, time.monotonic()
-        if home.exit_status() is not None:
-            if storm is None:
-                raise RuntimeError(f"the service fell: {home.last_words()}")
-            storm.fell()
-            home.start()
-        if time.monotonic() - moved_at > _STUCK_S:
-            raise RuntimeError(f"nothing moved for {_STUCK_S:.0f} s at {last:.2f} of {home.folder}")
-        time.sleep(_LOOK_S)
+        with staged(folder, url, whole=whole) as (home, play):
+            storm = _Storm(home, play, rng, kills, server, restarts)
+            began = time.monotonic()
+            through(home, play, storm)
+            home.stop()
+            storm.damage.took_s = round(time.monotonic() - began, 1)
+            return _counted(home, play, storm.damage, expected)
 
 
 class _Storm:
@@ -231,7 +169,7 @@ class _Storm:
 
     @property
     def left(self) -> int:
-        return self._kills - self.damage.kills.total()
+        return self._kills - self.damage.struck
 
     def strike(self, progress: float) -> bool:
         """Kill somebody, or restart the server, if it is time; whether that was done."""
@@ -241,7 +179,7 @@ class _Storm:
         if self._server and self.damage.restarts < self._restarts * due:
             self._server.restart(crash=self._rng.random() < 0.5)
             self.damage.restarts += 1
-        elif self.left and self.damage.kills.total() < self._kills * due:
+        elif self.left and self.damage.struck < self._kills * due:
             self._kill()
         else:
             return False
@@ -269,7 +207,8 @@ class _Storm:
             self._home.start()
             name = "service"
         running = sorted(jobs.values())
-        self.damage.kills[f"{name} during {running[0]}" if running else name] += 1
+        where = f"{name} during {running[0]}" if running else name
+        self.damage.kills[where] = self.damage.kills.get(where, 0) + 1
 
 
 def _counted(home: ServiceHome, play: Play, damage: Damage, expected: Outcome) -> Damage:

@@ -46,11 +46,14 @@ class ServiceHome:
         successions: int,
         noise: int,
         database_url: str | None = None,
+        place: Path | None = None,
         more: Sequence[str] = (),
     ) -> None:
-        """`more` are lines of the settings file, tables included."""
+        """`place` is where home and log lie, when that is not `folder`; `more` are lines of the
+        settings file, tables included."""
         self.folder = folder
-        self.home = folder / "home"
+        self.place = place or folder
+        self.home = self.place / "home"
         self.clock = FileClock(folder / "clock")
         self.scenario: Scenario = build_scenario(World.load(), seed, successions, noise)
         self._size = ("--successions", str(successions), "--noise", str(noise))
@@ -80,7 +83,7 @@ class ServiceHome:
 
     @property
     def log(self) -> Path:
-        return self.folder / "service.log"
+        return self.place / "service.log"
 
     @property
     def pid(self) -> int:
@@ -190,8 +193,6 @@ class ServiceHome:
             f'recipe = "{DATA / "smallest.toml"}"',
             "[gate]",
             f'policy = "{DATA / "anything.toml"}"',
-            "[gateway]",
-            "port = 0",
             "[web]",
             f"port = {self.web_port}",
             "[clock]",

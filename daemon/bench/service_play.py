@@ -1,16 +1,25 @@
 """One scenario played through by a service: time moves, a reviewer approves, releases are made.
 
 Owns when time may move on (nothing that is due is left undone, so that the order of things depends
-on the scenario alone), the reviewer at the API, how far the play is, and what it left at the end.
+on the scenario alone), the reviewer at the API, how far the play is, what it left at the end, and
+the order in which a play and whoever disturbs it take turns.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol
 
 import httpx
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from agents.wikidata.sparql import SparqlEndpoint
 from agents.wikidata.stream import STREAM
@@ -33,6 +42,52 @@ _STAGES = (
 )
 
 
+STEP_H, EDITS, SUCCESSIONS, NOISE = 48.0, 2, 4, 60
+_LOOK_S = 0.05
+_STUCK_S = 300.0
+"""So long without any progress, although nobody disturbs, is a service that hangs."""
+_ALWAYS = (
+    "[schedule]",
+    "tick_s = 0.3",
+    "[curate]",
+    "ask_first = false",  # whether the gateway is up at a moment would depend on the machine
+)
+_RELEASES = ("[release]", f"size = {EDITS}", f"max = {EDITS}", "[gateway]", "port = 0")
+_NO_RELEASES = ("[release]", "size = 1000", "max = 1000", "[gateway]", "enabled = false")
+
+
+class Storm(Protocol):
+    """Who disturbs a play."""
+
+    @property
+    def left(self) -> int:
+        """What is still to be done to it: the play does not end before."""
+        ...
+
+    def strike(self, progress: float) -> bool:
+        """Disturb it, if it is time; whether that was done."""
+        ...
+
+    def fell(self) -> None:
+        """The service ended by itself; it is about to be started again."""
+        ...
+
+
+class Calm:
+    """Disturbs nothing, and takes a fall for the end of the play."""
+
+    left = 0
+
+    def __init__(self, home: ServiceHome) -> None:
+        self._home = home
+
+    def strike(self, progress: float) -> bool:
+        return False
+
+    def fell(self) -> None:
+        raise RuntimeError(f"the service fell: {self._home.last_words()}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a play leaves, without ids and times."""
@@ -53,12 +108,16 @@ class Outcome:
 
 
 class Play:
-    """Drives one home to the end of its scenario, in small steps."""
+    """Drives one home to the end of its scenario, in small steps. Without `edits_per_release`
+    nothing is released: the play ends with what was approved."""
 
     def __init__(self, home: ServiceHome, *, step_h: float, edits_per_release: int) -> None:
         self._home = home
         self._step = dt.timedelta(hours=step_h)
-        self._size = edits_per_release
+        self._size = edits_per_release or 1000
+        self._releases = (
+            len(home.scenario.successions) // edits_per_release if edits_per_release else 0
+        )
         scenario = home.scenario
         self._log = EventLog(Archive(scenario))
         self._start, self._end = scenario.start, scenario.end
@@ -83,10 +142,11 @@ class Play:
         """From 0 to 1: half of it is time, the other half are the stages of the releases."""
         now = self._home.clock.now()
         passed = (now - self._start) / (self._end - self._start)
+        if not self._releases:
+            return min(1.0, passed)
         releases = self._services.releases.list()
         stages = sum(1 + _STAGES.index(r.state) for r in releases if r.state in _STAGES)
-        wanted = len(_STAGES) * len(self._home.scenario.successions) / self._size
-        return 0.5 * min(1.0, passed) + 0.5 * min(1.0, stages / wanted)
+        return 0.5 * min(1.0, passed) + 0.5 * min(1.0, stages / (len(_STAGES) * self._releases))
 
     def step(self) -> bool:
         """Look once: approve what waits, or move the clock on when nothing is left to do (seen
@@ -188,3 +248,59 @@ class Play:
         for property_id in settings.watch.properties:
             found |= set(await endpoint.subjects(property_id))
         self._services.watch.add(sorted(found))
+
+
+@contextmanager
+def staged(
+    folder: Path,
+    database_url: str | None = None,
+    *,
+    whole: bool = True,
+    place: Path | None = None,
+) -> Iterator[tuple[ServiceHome, Play]]:
+    """A home in `folder` (or in `place`) with its service started, and the play that goes with it:
+    a `whole` one, or one without releases and gateway."""
+    with ServiceHome(
+        folder,
+        seed="1",
+        successions=SUCCESSIONS,
+        noise=NOISE,
+        database_url=database_url,
+        place=place,
+        more=(*_ALWAYS, *(_RELEASES if whole else _NO_RELEASES)),
+    ) as home:
+        home.start()
+        play = Play(home, step_h=STEP_H, edits_per_release=EDITS if whole else 0)
+        try:
+            yield home, play
+        finally:
+            play.close()
+
+
+def through(home: ServiceHome, play: Play, storm: Storm) -> None:
+    """To the end of the scenario. Raises RuntimeError when the service hangs."""
+    last, moved_at = -1.0, time.monotonic()
+    while not play.over or storm.left:
+        try:
+            play.step()
+            now = play.progress()
+        except (OperationalError, InterfaceError, httpx.HTTPError):
+            now = last  # it was killed, its disk is full, or its database is restarting
+        if now != last or storm.strike(now):
+            last, moved_at = now, time.monotonic()
+        if home.exit_status() is not None:
+            storm.fell()
+            home.start()
+        if time.monotonic() - moved_at > _STUCK_S:
+            raise RuntimeError(f"nothing moved for {_STUCK_S:.0f} s at {last:.2f} of {home.folder}")
+        time.sleep(_LOOK_S)
+
+
+@cache
+def undisturbed(whole: bool) -> Outcome:
+    """What the play leaves when nobody strikes, on SQLite: played once a process."""
+    scratch = tempfile.TemporaryDirectory(prefix="almanac-calm-")
+    with scratch as folder, staged(Path(folder), whole=whole) as (home, play):
+        through(home, play, Calm(home))
+        home.stop()
+        return play.outcome()

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from pydantic import ConfigDict
-from sqlalchemy import JSON, Column, DateTime, Dialect, Index, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Dialect, Index, UniqueConstraint, text
 from sqlalchemy.orm import declared_attr
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -80,7 +80,7 @@ class BaseRow(Row, table=True):
     """The last accepted state of an item."""
 
     item: str = Field(primary_key=True)
-    revision: int
+    revision: int = Field(sa_type=BigInteger)
     entity: dict[str, Any] | None = _json(nullable=True)
     accepted_at: dt.datetime = _time()
 
@@ -89,7 +89,7 @@ class DirtyRow(Row, table=True):
     """An item that may have changed since its base."""
 
     item: str = Field(primary_key=True)
-    revision: int
+    revision: int = Field(sa_type=BigInteger)
     reason: str
     marked_at: dt.datetime = _time(index=True)
     attempts: int = 0
@@ -113,7 +113,7 @@ class EditVerdictRow(Row, table=True):
     """What one revision of a watched item was."""
 
     item: str = Field(primary_key=True)
-    revision: int = Field(primary_key=True)
+    revision: int = Field(primary_key=True, sa_type=BigInteger)
     time: dt.datetime = _time()
     user: str
     kind: str = Field(index=True)
@@ -356,7 +356,7 @@ class AdapterRow(Row, table=True):
     parent_digest: str | None = None
     release_id: int | None = Field(default=None, foreign_key="release.id")
     base_model: str
-    size_bytes: int
+    size_bytes: int = Field(sa_type=BigInteger)
     manifest: dict[str, Any] = _json()
     statement: dict[str, Any] = _json()
     """What the registry vouches for: files, base model, parent, origin. Signed."""
@@ -458,8 +458,8 @@ class SpendRow(Row, table=True):
     day: str = Field(primary_key=True)
     model: str = Field(primary_key=True)
     calls: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens_in: int = Field(default=0, sa_type=BigInteger)
+    tokens_out: int = Field(default=0, sa_type=BigInteger)
     cost_usd: float = 0.0
 
 

@@ -45,7 +45,7 @@ def upgrade() -> None:
     op.create_table(
         "base",
         sa.Column("item", sa.String(), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("entity", sa.JSON(), nullable=True),
         sa.Column("accepted_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("item"),
@@ -100,7 +100,7 @@ def upgrade() -> None:
     op.create_table(
         "dirty",
         sa.Column("item", sa.String(), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("marked_at", sa.DateTime(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -130,7 +130,7 @@ def upgrade() -> None:
     op.create_table(
         "edit_verdict",
         sa.Column("item", sa.String(), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("time", sa.DateTime(), nullable=False),
         sa.Column("user", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -204,8 +204,8 @@ def upgrade() -> None:
         sa.Column("day", sa.String(), nullable=False),
         sa.Column("model", sa.String(), nullable=False),
         sa.Column("calls", sa.Integer(), nullable=False),
-        sa.Column("tokens_in", sa.Integer(), nullable=False),
-        sa.Column("tokens_out", sa.Integer(), nullable=False),
+        sa.Column("tokens_in", sa.BigInteger(), nullable=False),
+        sa.Column("tokens_out", sa.BigInteger(), nullable=False),
         sa.Column("cost_usd", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("day", "model"),
     )
@@ -229,7 +229,7 @@ def upgrade() -> None:
         sa.Column("parent_digest", sa.String(), nullable=True),
         sa.Column("release_id", sa.Integer(), nullable=True),
         sa.Column("base_model", sa.String(), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("manifest", sa.JSON(), nullable=False),
         sa.Column("statement", sa.JSON(), nullable=False),
         sa.Column("signature", sa.String(), nullable=False),

@@ -102,6 +102,14 @@ def test_marks_and_cursor_are_one_transaction(ledger: SqlWatchLedger) -> None:
     assert set(run(ledger.dirty(10, NOW))) == {"Q1", "Q2"}
 
 
+def test_revisions_of_today_have_more_than_31_bits(ledger: SqlWatchLedger) -> None:
+    revision = 2_400_000_316
+    run(ledger.record(looked("Q1", revision)))
+    run(ledger.mark([DirtyMark(item="Q1", revision=revision + 1, reason="stream")]))
+    assert run(ledger.watched())["Q1"] == revision
+    assert "Q1" in run(ledger.dirty(10, NOW))
+
+
 def test_a_mark_never_lowers_the_revision(ledger: SqlWatchLedger, database: Database) -> None:
     for revision in (9, 3):
         run(ledger.mark([DirtyMark(item="Q1", revision=revision, reason="stream")]))

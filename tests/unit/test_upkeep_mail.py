@@ -1,4 +1,4 @@
-"""Messages by mail, through a real SMTP conversation; and what systemd is told, over its socket."""
+"""Messages by mail, through a real SMTP conversation; what systemd is told; and the end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import smtplib
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -154,3 +156,22 @@ def test_children_do_not_speak_for_the_service(
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "1")
     assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC"} & set(sdnotify.environment())
+
+
+_LEAVING = """
+import asyncio, logging, time
+from daemon.stopping import leave
+async def main():
+    asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
+    await asyncio.sleep(0.1)
+    logging.getLogger().warning("drained")
+    leave()
+asyncio.run(main())
+"""
+
+
+def test_no_thread_keeps_a_drained_service(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _LEAVING], cwd=root, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "drained\n")
