@@ -33,6 +33,7 @@ from daemon.bench.serving_load import (
     percentile,
     swap_every,
     wait_for,
+    wait_until_gone,
 )
 from daemon.bench.serving_refusals import CASES, refusals
 from daemon.errors import ConfigError
@@ -188,8 +189,7 @@ def _rolled_back(home: Home, url: str, times: int) -> list[Row]:
         resident.append(timed_rollback(home, url, "v1"))
         for number in (1, 2, 3, 4, 5, 6):
             serve(home, url, number)
-        if "v1" in health(url)["resident"]:
-            raise RuntimeError("version 1 is still resident: that would be no cold rollback")
+        wait_until_gone(url, "v1")
         cold.append(timed_rollback(home, url, "v1", "--to", "v1"))
     alone = "`almanac rollback` to the first answer; only the gateway runs; best of "
     return [

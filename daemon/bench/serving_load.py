@@ -96,6 +96,17 @@ def wait_for(url: str, version: str, timeout_s: float = 60.0) -> float:
     return time.monotonic()
 
 
+def wait_until_gone(url: str, version: str, timeout_s: float = 60.0) -> None:
+    """Wait until that version has been unloaded, which is done beside the serving. Raises
+    RuntimeError."""
+    deadline = time.monotonic() + timeout_s
+    with httpx.Client() as client:
+        while version in (found := health(url, client)).get("resident", [version]):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"the gateway does not unload {version}: {found}")
+            time.sleep(0.02)
+
+
 def body_of(question: str, *, stream: bool = False, model: str = "almanac") -> dict[str, Any]:
     return {
         "model": model,
