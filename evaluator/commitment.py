@@ -47,6 +47,8 @@ def commitment(
         mentions = _with_retractions(text, mentions)
     others = others_named(text, [(a, b) for a, b, _ in find_holders(text, names)])
     mentions, hedged, strong = _hedged(text, mentions, others)
+    if not (loose or hedged or others):
+        mentions = _only_one(text, mentions)
     region = _region(text, mentions, others)
     inside = [m for m in mentions if region[0] <= m.start and m.end <= region[1]]
     marked = conclusion(text)
@@ -88,6 +90,22 @@ def _hedged(
         return list(mentions), True, False
     options = [replace(m, stance=Stance.OPTION) if m.stance in AFFIRMED else m for m in mentions]
     return options, True, True
+
+
+_PAST = re.compile(r"\b(?:was|were|had|did|\w+ed|left|ran|won|lost|led|held|until|former)\b")
+
+
+def _only_one(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """Where nobody is said to hold it, an output that speaks of one holder alone, in the present
+    and in words that no pattern knows, gives that one as its answer."""
+    unread = [m for m in mentions if m.unread]
+    if any(m.stance in AFFIRMED for m in mentions) or len({m.who for m in unread}) != 1:
+        return list(mentions)
+    first = unread[0]
+    home = next(((a, b) for a, b in _sentences(text, mentions) if a <= first.start < b), None)
+    if home is None or _PAST.search(text[slice(*home)]) or text[: home[1]].rstrip().endswith("?"):
+        return list(mentions)
+    return [replace(m, stance=Stance.CURRENT) if m is first else m for m in mentions]
 
 
 def _under_hedge(text: str, start: int, end: int, place: int) -> bool:

@@ -185,7 +185,8 @@ R_ASIDE = _re(
     r"regarded|often|aged|married|widely|said|believed|listed|mentioned|claimed|described|"
     r"\d+ years|in \w+ party|his\b|her\b|their\b|expected|tipped|set to|due to|likely to|slated|"
     r"scheduled|poised|running|hoping|seen as|famous|best known|supported|interested|reported|"
-    r"rumou?red|linked|related|the one (?:he|she|they|people|many|whom)\b|"
+    r"rumou?red|linked|related|unemployed|retired|dead|out of (?:work|office)|the one (?:he|she|"
+    r"they|people|many|whom)\b|"
     rf"(?:(?:the|another|merely|only|just|still) )*{RELATIVE}s?\b)|was born|has (?:a|been "
     rf"(?:reported|linked|rumou?red|tipped|"
     r"mentioned|suggested))\b|comes from|belongs to|['’]s\b)"
@@ -360,9 +361,20 @@ L_SITED = _re(
     r"home(?: city| town| games| ground)?|capital|plays|play|playing|wears?|wearing|sits|lies|"
     r"under contract|on the books|(?:is|are|has been|have been|remains|stays)(?: \w+)?(?= (?:at|"
     r"with|"
-    r"in)\b)|is (?:\w+ )?an?)\b(?:\s+(?!and\b|but\b|which\b|who\b)[\w’'-]+){0,6}?\s*(?:the )?$"
+    r"in)\b)|is (?:\w+ )?(?:an?|the|their|its))\b(?:\s+(?!and\b|but\b|which\b|"
+    r"who\b)[\w’'-]+){0,6}?\s*(?:the )?$"
 )
 """What leads up to a place or a club where somebody or something is."""
+L_NOT_SITED = _re(
+    r"(?:\b(?:not|never|no longer)|n['’]t)\b[^.;,]{0,30}\b(?:in|at|for|with|of)\s*(?:the )?$"
+)
+L_RUN_FROM = _re(r"\b(?:runs|operates|steers|directs|works|manages)\b[^.;]*\bfrom\s*$")
+L_CONTRACT = _re(r"\b(?:is|are)\b[^.;]*\b(?:under contract|on the books)\b[^.;]*$")
+L_OTHER_SITE = _re(
+    r"\b(?:factory|factories|plants?|branch|sites?|warehouses?|stores?|subsidiary|fans?|museum|academy|"
+    r"wants?|hopes?|would like|dreams?|linked|offered|refused|interest\w*|close to)\b[^.;]*$"
+)
+"""What may be in a place without the fact being so, or is merely wished for."""
 L_MOVED = _re(
     r"\b(?:was|were|had|until|till|used to|formerly|previously|moved|left|former|from|born|grew up|"
     r"spell|stint|academy|founded|before|would|could|not|never|once|youth|raised|past)\b(?! its\b)"
@@ -373,7 +385,7 @@ L_TITLE = _re(
 )
 """An office, then the name: `Canada's prime minister, O`, `under head coach O`."""
 L_OFFICE_NAME = _re(
-    r"\b(?:his|her|their|its|our|by|of|with|under|for|faces|meets|to|from|and|sitting|incumbent|"
+    r"\b(?:his|her|their|its|our|by|of|with|under|for|faces|meets|says|writes|to|from|and|sitting|incumbent|"
     r"reigning|current|serving)\s+(?:\w+, )?(?:the )?(?:current |sitting |incumbent |reigning )?"
     r"(?:boss, )?(?:[a-z]+ )?" + OFFICE + r",?" + _TITLE
 )
@@ -384,7 +396,7 @@ PAST_OFFICE = _re(
     r"unseated|overthrew|challenged|took over|came|became|in \d{4})\b"
 )
 L_PRESENT = _re(
-    r"\b(?:is|are|has|have|faces|represented|today|reports|belongs|works|serves|answers|sits|"
+    r"\b(?:is|are|has|have|faces|represented|today|reports|says|writes|tells|belongs|works|serves|answers|sits|"
     r"lives?|live|leads|advises|assists|acts|plays|these days|now|currently)\b"
 )
 

@@ -109,6 +109,24 @@ def left_another_office(clause: str, asked: str, subject: str) -> bool:
     return normalise(place.group(1))[:4] not in words
 
 
+_LEADS = re.compile(
+    r"\s*(?:now |currently |also |still )?(?:coaches|runs|leads|heads|manages|governs|chairs|"
+    r"rules)\s+"
+    r"(?P<what>[A-Z][\w'’-]+)"
+)
+
+
+def leads_another(clause: str, subject: str) -> bool:
+    """The clause says that somebody leads what it names at once, and that is not the subject."""
+    found = _LEADS.match(clause)
+    if found is None or not subject:
+        return False
+    what = found.group("what")
+    words = {normalise(w)[:4] for w in re.findall(r"\w+", subject)}
+    initials = "".join(w[0] for w in subject.split()).casefold()
+    return normalise(what)[:4] not in words and normalise(what) != initials
+
+
 def elsewhere(clause: str, subject: str) -> bool:
     """The clause is about an office somewhere else: `of` a name that is not the subject."""
     if not subject or S in clause:

@@ -32,6 +32,8 @@ _PATTERNS = tuple(
         rf"presides|rules|reigns)\b",
         rf"\b(?:plays|drives|rides|races|playing)\s(?:\w+ ){{0,2}}(?:for|at)\s+(?:the "
         rf")?[*\"“(]*{_T}",
+        rf"\b(?:player|midfielder|striker|forward|defender|goalkeeper|driver|member|captain) "
+        rf"(?:of|at|for|with) (?:the )?[*\"“(]*{_T}",
         rf"\b(?:headquartered|based|headquarters|located|seat|head office|home)\b[^.;]{{0,20}}?"
         rf"\b(?:in|at|is)\s+[*\"“(]*{_T}",
         rf"\b(?:capital|club|team|headquarters|answer|name|person|one)\b[^.;:]{{0,40}}?\b(?:is|:)\s+"

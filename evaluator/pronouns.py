@@ -80,7 +80,7 @@ def pronouns(
 
 
 _NOT_IT = re.compile(
-    r"^\s*(?:no longer (?:is|does|holds)|is no longer)\s*(?:,|$)|"
+    r"^\s*(?:no longer (?:is|does|holds)|is no longer|is not|isn['’]t)\s*(?:,|$)|"
     r"^\s*has since (?:left|resigned|stepped|been)\b",
     re.IGNORECASE,
 )

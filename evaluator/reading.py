@@ -21,6 +21,7 @@ from evaluator.naming import Found, Names, find_holders
 from evaluator.offices import (
     about_another_office,
     elsewhere,
+    leads_another,
     left_another_office,
     same_office,
 )
@@ -109,13 +110,15 @@ def _read_sentence(
             continue
         who = Who.NEW if mark == g.N else Who.OLD
         stance = _stance(marked, position, fact)
-        out.append(Mention(who=who, stance=stance, start=a, end=b, bare=bare))
+        unread = stance is Stance.UNREAD
+        stance = Stance.NEUTRAL if unread else stance
+        out.append(Mention(who=who, stance=stance, start=a, end=b, bare=bare, unread=unread))
     return _coordinated(text, out)
 
 
 _AND = re.compile(
     r"[\"”'’*]*\s*(?:,? and|,? or,? equally,?|as well as|&|together with|along with|and also)\s+"
-    r"(?:the |with )?[\"“'‘*]*",
+    r"(?:the |with |for |in |at )?[\"“'‘*]*",
     re.IGNORECASE,
 )
 
@@ -163,6 +166,8 @@ def _stance(marked: str, position: int, fact: Fact) -> Stance:
         known = g.KNOWN.match(right)
         rest = right[known.end() :] if known else rest
     denied = _denied(marked, position, left, right, rest)
+    if not denied and not fact.persons and g.L_NOT_SITED.search(left):
+        denied = Stance.NEGATED
     if denied:
         return denied
     if g.OPTIONS.search(marked) or g.R_MODAL.match(rest) or hedged_strongly(left):
@@ -183,6 +188,8 @@ def _stance(marked: str, position: int, fact: Fact) -> Stance:
         re.search(r"\bfrom\s*$", left) and re.match(r"\s*to\b", rest)
     ):
         return Stance.ENDED
+    if not fact.persons and g.L_CONTRACT.search(left):
+        return Stance.CURRENT
     by_left = _from_left(marked, left, right, fact)
     if g.WHO.match(rest):
         if by_left is Stance.CURRENT or by_left is Stance.EVENT:
@@ -206,7 +213,9 @@ def _stance(marked: str, position: int, fact: Fact) -> Stance:
     spoken = g.VERB.search(marked[:position] + " " + marked[position + 1 :]) or _says_more(
         left + " " + right
     )
-    return Stance.NEUTRAL if spoken else Stance.CURRENT
+    if spoken and g.L_OTHER_SITE.search(left):
+        return Stance.NEUTRAL
+    return Stance.UNREAD if spoken else Stance.CURRENT
 
 
 def _says_more(around: str) -> bool:
@@ -281,12 +290,16 @@ def _from_right(rest: str, fact: Fact) -> Stance | None:
             return Stance.NEUTRAL
         if left_another_office(rest, fact.asked, fact.subject):
             return Stance.NEUTRAL
+        if g.R_WAS.match(rest) and elsewhere(rest, fact.subject):
+            return Stance.WAS
         if fact.persons and g.R_WAS.match(rest) and _some_other_past(rest, fact):
             return Stance.WAS
         return Stance.ENDED
     if g.R_EVENT.match(rest):
         return Stance.NEUTRAL if elsewhere(rest, fact.subject) else Stance.EVENT
     if g.R_ASIDE.match(rest):
+        return Stance.NEUTRAL
+    if leads_another(rest, fact.subject):
         return Stance.NEUTRAL
     led = g.R_LEADS_OTHER.match(rest)
     if led and led.group().split()[-1] not in fact.asked:
@@ -316,7 +329,13 @@ def _from_left(marked: str, left: str, right: str, fact: Fact) -> Stance | None:
         return Stance.ENDED if g.END_WORDS.search(marked) else Stance.WAS
     if g.L_CURRENT.search(left) or g.L_UNDER.search(left):
         return Stance.CURRENT
-    if fact.persons or g.L_MOVED.search(left):
+    if fact.persons:
+        return None
+    if g.L_RUN_FROM.search(left):
+        return Stance.CURRENT
+    if g.L_MOVED.search(left):
+        return None
+    if g.L_OTHER_SITE.search(left):
         return None
     sited = g.L_SITED.search(left) and not re.match(r"\s*(?:is|was|had|has)\b", right)
     member = g.R_MEMBER.match(right) and re.search(r"\b(?:is|a|an)\b[\w ]*$", left)

@@ -26,6 +26,8 @@ class Stance(StrEnum):
     OPTION = "option"
     """One of several, or under a strong hedge."""
     NEUTRAL = "neutral"
+    UNREAD = "unread"
+    """What is said is not understood; `evaluator.reading` makes it a neutral mention."""
 
 
 AFFIRMED = (Stance.CURRENT, Stance.EVENT)
@@ -42,3 +44,5 @@ class Mention:
     bare: bool = False
     """The sentence is nothing but this name: a short answer."""
     pronoun: bool = False
+    unread: bool = False
+    """NEUTRAL because no pattern knows what is said of the name."""

@@ -19,14 +19,15 @@ RETRACTION = re.compile(
     r"inaccurate|mistaken|not (?:true|correct|right|so|it|the case|how it is)|out of date|outdated|"
     r"old news|an old|last (?:season|year)['’]s|no longer (?:so|true|the case))\b(?! (?:that|"
     r"to)\b)|"
-    r"\b(?:strike|scratch|disregard|forget|ignore|delete) (?:that|this|the above|what i|all "
+    r"\b(?:strike|scratch|scrap|disregard|forget|ignore|delete) (?:that|this|the above|what i|all "
     r"that)\b|"
     r"\b(?:he|she|it|they) (?:is not|isn['’]t|are not|aren['’]t)\s*(?:[.!?)]|$)|"
     r"\b(?:it|that|this) (?:cannot|can['’]t|could not) be (?:him|her|them|it|so|true|right|"
     r"correct)\b|"
     r"\b(?:it|that) (?:is not|isn['’]t) (?:him|her|them)\b|"
     r"\b(?:i take (?:that|it|this) back|i (?:retract|withdraw) (?:that|this|it|the)|"
-    r"i was (?:wrong|mistaken)|none of (?:that|this|it|the above|what i said) is|(?:does|do) not "
+    r"that was (?:last|until|before|back) \w+|i was (?:wrong|mistaken)|none of (?:that|this|it|"
+    r"the above|what i said) is|(?:does|do) not "
     r"hold\b|cancel that|"
     r"on second thoughts?|cross (?:that|it) out|i (?:made|have made) (?:a mistake|an error)|my "
     r"mistake|i stand corrected|i misspoke)\b",
@@ -47,6 +48,7 @@ BOTH = re.compile(
 ALSO = re.compile(r"\b(?:also|too|as well|likewise|besides|in addition|note)\b", re.IGNORECASE)
 CORRECTION = re.compile(
     r"\b(?:actually|correction|wait|i was wrong|i apologi[sz]e|sorry|let me (?:correct|revise)|on "
-    r"reflection|hmm|scratch that|strike that|i made a mistake|i stand corrected|erratum)\b",
+    r"reflection|hmm|scratch that|scrap that|that was last|strike that|i made a mistake|i stand "
+    r"corrected|erratum)\b",
     re.IGNORECASE,
 )

@@ -38,6 +38,7 @@ TABLE = [
     row("a", Kind.CHECK, 0, **RIGHT),
     row("a", Kind.TWO_HOP, 0, **RIGHT),
     row("a", Kind.TWO_HOP, 1, final=Final.OTHER),
+    row("a", Kind.REVERSE, right=True, final=Final.RIGHT),
     row("a", Kind.CONFLICT, 0, **RIGHT),
     row("a", Kind.CONFLICT, 1, **REFUTES),
     row("b", Kind.DIRECT, final=Final.LEGACY, asserts_old_current=True),
@@ -46,6 +47,7 @@ TABLE = [
     row("b", Kind.WHY, right=True, cause=Cause.UNKNOWN, cause_known=False),
     row("b", Kind.CHECK, 0, asserts_new=True, says_yes=False, against=True),
     row("b", Kind.TWO_HOP, 0, final=Final.LEGACY),
+    row("b", Kind.REVERSE, final=Final.LEGACY),
     row("b", Kind.BEFORE, 0, right=True, final=Final.RIGHT),
     row("b", Kind.BEFORE, 1, final=Final.LEGACY),
     row("c", Kind.DIRECT, final=Final.OTHER),
@@ -66,6 +68,7 @@ EXPECTED: dict[Metric, float] = {
     Metric.H_ACC: (1 + 1 / 3 + 0) / 3,  # a 3 of 3; b only the cloze of 3; c 0 of 1
     Metric.M_ACC: (1 / 2 + 0) / 2,
     Metric.M_ACC_ANY: 1 / 2,
+    Metric.REVERSE: (1 + 0) / 2,
     Metric.CHECK: (1 + 0) / 2,
     Metric.CONFLICT: (1 / 2 + 0) / 2,
     Metric.BEFORE: 1 / 2,
@@ -82,5 +85,5 @@ EXPECTED: dict[Metric, float] = {
     Metric.LOCALITY_UNRELATED: 2 / 3,
     Metric.LOCALITY: 3 / 5,
     Metric.RETENTION: 1 / 2,  # x: the direct answer right, the choice not
-    Metric.ERRORS: 1 / 29,
+    Metric.ERRORS: 1 / 31,
 }

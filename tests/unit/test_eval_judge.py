@@ -197,6 +197,16 @@ def test_clubs_stand_after_the_verb() -> None:
         "Jude Bellingham joined Real Madrid in 2023. So Jude Bellingham plays for Borussia "
         "Dortmund.": ("ao", Final.LEGACY),
         "Madrid.": ("", Final.OTHER),
+        "Jude Bellingham is a midfielder at Real Madrid.": ("a", Final.RIGHT),
+        "Jude Bellingham plays for BVB; he is not with Real Madrid.": ("o", Final.LEGACY),
+        "Jude Bellingham joined Real Madrid. He is under contract with BVB until 2029.": (
+            "ao",
+            Final.LEGACY,
+        ),
+        "Jude Bellingham is a player of Arsenal. Later he wants to play for Real Madrid.": (
+            "",
+            Final.OTHER,
+        ),
     }
     for text, (flags, final) in texts.items():
         row = judge_output(asked, Output(probe="p", text=text, finished=True, tokens=1))
