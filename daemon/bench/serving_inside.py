@@ -31,6 +31,7 @@ def inside(home: Home) -> Iterator[tuple[EmbeddedEngine, str]]:
     """The engine and the gateway's address. Whoever uses the engine directly must be the only one
     who asks at that moment."""
     log = (home.path / "inside.log").open("w", encoding="utf-8")
+    structlog.reset_defaults()  # whatever else this process has set up writes elsewhere
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
     engine = EmbeddedEngine.load(home.base, threads=1)
     source = RegistrySource(

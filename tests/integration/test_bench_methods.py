@@ -90,6 +90,7 @@ def test_a_run_leaves_the_folder_that_users_know_and_is_not_done_twice(
         "metrics.json",
         "res.json",
         "requests.json",
+        "outputs.json",
         "table.html",
         "meta/run_args.json",
         "meta/run_info.json",

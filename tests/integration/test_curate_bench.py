@@ -12,5 +12,7 @@ def test_the_quick_bench_holds_in_all_but_speed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SEED", "quick")
     rows = curator.measure(quick=True)
     assert len(rows) == 19
-    failing = [row.what for row in rows if not row.holds]
+    skipped = {row.what for row in rows if row.detail == "no recorded data"}  # a bare checkout
+    assert skipped <= {"claims whose quotes stand in the stored snapshots"}
+    failing = [row.what for row in rows if not row.holds and row.what not in skipped]
     assert set(failing) <= {"changes proposed"}  # a rate on a busy machine says nothing
