@@ -43,7 +43,7 @@ class Site:
     app: Any
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop runs in this thread: no test behind may meet it
 def browser() -> Iterator[Any]:
     path = chromium()
     if path is None:
