@@ -26,7 +26,7 @@ export LANGSMITH_TRACING = false
 export HF_HUB_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-run demo run test chaos lint format bench bench-doc clean
+.PHONY: help install install-run demo run test long lint style format bench bench-doc clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -61,24 +61,30 @@ demo: install-run  ## the whole loop on real facts, offline (SEED= KEEP=1 RECIPE
 run: install-run  ## the service, against the real Wikidata (CONFIG=almanac.toml)
 	@$(BIN)/almanac $(if $(CONFIG),--config $(CONFIG)) up
 
-lint: install  ## style, types and the import contracts
+lint: style  ## style, types and the import contracts
+	$(BIN)/basedpyright
+
+style: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/basedpyright
 	$(BIN)/lint-imports --no-cache
 
 STARTED := $(shell date +%s)
 
-test: lint  ## everything that must hold: lint, unit, integration, acceptance
-	@limit=$$(command -v timeout >/dev/null && echo "timeout --signal=INT --kill-after=30 $(TEST_LIMIT_S)"); \
+# Types are checked on the second core meanwhile.
+test: style  ## everything that must hold: lint, unit, integration, acceptance
+	@types=$$(mktemp); \
+	$(BIN)/basedpyright >$$types 2>&1 & checked=$$!; \
+	limit=$$(command -v timeout >/dev/null && echo "timeout --signal=INT --kill-after=30 $(TEST_LIMIT_S)"); \
 	$$limit $(PY) -m pytest --durations=20 $(TESTS); status=$$?; \
+	wait $$checked || status=1; tail -n 40 $$types; rm -f $$types; \
 	spent=$$(( $$(date +%s) - $(STARTED) )); \
 	if [ $$spent -gt $(TEST_LIMIT_S) ]; then \
 	  echo "make test: $$spent s, more than the $(TEST_LIMIT_S) s it may take" >&2; exit 1; fi; \
 	exit $$status
 
-chaos: install  ## the service killed and out of room, in small (`make bench-service` has the full numbers)
-	$(PY) -m pytest tests/chaos
+long: install  ## tests too long for `make test`: the service killed, stopped, out of room; dear benches in small
+	$(PY) -m pytest -m long $(TESTS) tests/chaos
 
 format: install  ## put the code into the house style
 	$(BIN)/ruff check --fix .

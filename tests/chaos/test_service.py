@@ -1,4 +1,4 @@
-"""The service disturbed while it watches and is reviewed: killed, out of room (`make chaos`).
+"""The service disturbed while it watches and is reviewed: killed, out of room (`make long`).
 
 Small versions of `make bench-service`, without releases; what each leaves is what a play leaves
 that nobody disturbed.
@@ -12,7 +12,7 @@ from daemon.bench.rows import Row
 from daemon.bench.service_chaos import disturbed
 from daemon.bench.service_disk import disk_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def broken(rows: list[Row]) -> list[Row]:

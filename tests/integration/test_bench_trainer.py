@@ -38,6 +38,7 @@ def test_two_releases_one_on_the_other_and_nothing_is_done_twice(
     assert releases.measure(quick=True) == first
 
 
+@pytest.mark.long
 def test_the_references_settings_cost_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference, "FOLDER", tmp_path)
     rows = reference.measure(quick=True)

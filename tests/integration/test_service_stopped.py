@@ -6,7 +6,7 @@ import pytest
 
 from daemon.bench.service_stop import stop_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def test_stopped_at_work_it_loses_nothing() -> None:
