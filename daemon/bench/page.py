@@ -16,18 +16,27 @@ a quick run never counts.
 """
 
 
-def render(folder: Path = FOLDER) -> str:
-    """The page's text. Benches in the order of their names."""
-    parts = [_HEAD]
-    for path in sorted(folder.glob("*.json")):
+def render(folder: Path = FOLDER, former: str = "") -> str:
+    """The page's text, benches in the order of their names. A bench that has no files here keeps
+    its section of the `former` page, with its date and commit: benches of hours are not all run on
+    one machine."""
+    found = _sections(former)
+    for path in folder.glob("*.json"):
         if not path.name.endswith(".run.json"):
-            parts.append(_section(path))
-    return "\n".join(parts)
+            found[path.stem] = _section(path)
+    return "\n".join([_HEAD, *(found[name] for name in sorted(found))])
 
 
 def write(folder: Path = FOLDER, page: Path = PAGE) -> Path:
-    page.write_text(render(folder), encoding="utf-8")
+    former = page.read_text(encoding="utf-8") if page.exists() else ""
+    page.write_text(render(folder, former), encoding="utf-8")
     return page
+
+
+def _sections(text: str) -> dict[str, str]:
+    """The sections of a rendered page, by bench."""
+    _, *parts = text.split("\n## ")
+    return {part.split("\n", 1)[0]: f"## {part.rstrip()}\n" for part in parts}
 
 
 def _section(path: Path) -> str:

@@ -60,6 +60,17 @@ def test_a_quick_run_is_called_one(tmp_path: Path) -> None:
     assert "does not count" in page.render(tmp_path)
 
 
+def test_a_bench_without_files_keeps_its_section(tmp_path: Path) -> None:
+    target = tmp_path / "benchmarks.md"
+    target.write_text("# Benchmarks\n\nWords.\n\n## gate\n\noutdated\n\n## loop\n\nkept\n")
+    (tmp_path / "gate.json").write_text("[]")
+    run = {"quick": False, "machine": "m", "date": "2026-11-29", "commit": "c"}
+    (tmp_path / "gate.run.json").write_text(json.dumps(run))
+    once = page.write(tmp_path, target).read_text()
+    assert "kept" in once and "outdated" not in once and "`c`" in once
+    assert page.write(tmp_path, target).read_text() == once
+
+
 def test_a_figure_of_numpy_is_written_like_any_other(tmp_path: Path) -> None:
     row = Row(what="share", value=np.float64(0.5), unit="", bar=1, op=Op.AT_MOST)
     path = write([row], RUN, tmp_path)
