@@ -11,9 +11,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from sqlalchemy.exc import DBAPIError
+
 from agents.errors import AgentError
 from daemon.cli.context import app, console_error
 from daemon.errors import AlmanacError, ConfigError, NewerDatabaseError
+from daemon.store import trouble
 from evaluator.errors import EvaluatorError
 
 __all__ = ["app", "main"]
@@ -37,6 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except AlmanacError as error:
         console_error(str(error))
         sys.exit(2 if isinstance(error, (ConfigError, NewerDatabaseError)) else 1)
+    except DBAPIError as error:
+        if not trouble.is_of_the_database(error):
+            raise  # a fault of ours: where it happened has to be seen
+        console_error(trouble.told(error))
+        sys.exit(1)
 
 
 def command_of(arguments: Sequence[str]) -> str | None:

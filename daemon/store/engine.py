@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlmodel import Session
 
 from daemon.errors import ConfigError, DatabaseAway, NewerDatabaseError
-from daemon.store import postgres
+from daemon.store import postgres, trouble
 from daemon.store.shared_read import SharedRead
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -109,9 +109,9 @@ class Database:
             database.migrate()
         except DatabaseError as error:
             database.close()
-            if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
-                raise  # a migration that is wrong, not a database that is none
-            why = " ".join(str(error.orig).split())
+            if not trouble.is_of_the_database(error) or trouble.is_busy(error):
+                raise  # a migration that is wrong, or a wait that was too long: no setting is
+            why = trouble.reason(error)
             if not database.is_sqlite and postgres.is_away(error):
                 raise DatabaseAway(
                     f"the server of {database.shown_url} does not answer: {why}; start it, or name "
@@ -233,6 +233,8 @@ class Database:
 
     def migrate(self) -> None:
         """Apply what is missing, one process at a time. Raises NewerDatabaseError."""
+        if self.schema() == _newest_schema():
+            return  # the usual case: a command that reads does not wait for those who write
         with self.connection() as connection:
             here = _schema_of(connection)
             if here == _newest_schema():

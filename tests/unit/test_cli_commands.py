@@ -16,10 +16,12 @@ from sqlalchemy import text
 from agents.errors import Permanent
 from daemon.cli import command_of, main
 from daemon.config import Settings
+from daemon.registry.service import Registry
 from daemon.services import Services
 from daemon.serving.client import GatewayClient, Said
 from daemon.store.engine import Database
 from tests.daemon_support import adapter_folder, approved, change
+from tests.databases import PostgresServer
 
 ROOT = Path(__file__).parents[2]
 CONTACT = ["--set", "wikidata.contact=a@b.c"]
@@ -153,6 +155,59 @@ def test_a_database_file_that_is_none_is_told(call, home: Path) -> None:
     (home / "almanac.db").write_text("no database, but long enough to be looked at" * 50)
     code, _, errors = call("status")
     assert code == 2 and "not a database" in errors and errors.count("\n") == 1
+
+
+@pytest.fixture
+def promoted(services: Services, tmp_path: Path) -> Services:
+    """A home in which a rollback has somewhere to go."""
+    for seed in (1, 2):
+        version = services.registry.register(
+            adapter_folder(tmp_path / f"{seed}", seed), base_model="b"
+        )
+        services.registry.promote("blue", version.digest, actor="me", reason="r")
+    return services
+
+
+ROLLBACK = ("rollback", "--alias", "blue", "--reason", "r")
+
+
+def test_a_database_that_is_kept_busy_is_told(
+    call, promoted: Services, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.store.engine.BUSY_TIMEOUT_S", 0.05)
+    with promoted.database.connection():
+        code, _, errors = call(*ROLLBACK)
+        assert call("status")[0] == 0  # who only looks does not wait
+    assert code == 1 and "is kept busy by another process (database is locked)" in errors
+    assert errors.startswith("almanac: ") and errors.count("\n") == 1
+    assert call(*ROLLBACK)[0] == 0
+
+
+def test_a_database_that_is_broken_inside_is_told(call, promoted: Services, home: Path) -> None:
+    with promoted.database.connection() as connection:
+        connection.exec_driver_sql("DROP TABLE alias")
+    for command in (ROLLBACK, ("status",)):
+        code, _, errors = call(*command)
+        assert code == 1 and "no such table: alias" in errors and "doctor" in errors
+        assert errors.startswith("almanac: ") and errors.count("\n") == 1
+
+
+def test_a_server_that_goes_away_is_told(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the opening of the database and what the command does with it."""
+    server = PostgresServer.shared()
+    monkeypatch.setenv("ALMANAC_DATABASE__URL", server.fresh())
+    rollback = Registry.rollback
+
+    def cut_off(registry: Registry, *given: Any, **named: Any) -> Any:
+        with registry._database.snapshot() as connection:
+            server.cut_connections()
+            connection.exec_driver_sql("SELECT 1")
+        return rollback(registry, *given, **named)
+
+    monkeypatch.setattr(Registry, "rollback", cut_off)
+    code, _, errors = call(*ROLLBACK)
+    assert code == 1 and "the database's server has gone away" in errors
+    assert errors.startswith("almanac: ") and errors.count("\n") == 1
 
 
 @pytest.mark.parametrize(
