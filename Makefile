@@ -10,6 +10,7 @@ FRESH       ?=
 CONFIG      ?=
 REVIEW      ?=
 TEST_LIMIT_S ?= 1200
+TEST_PROCESSES ?= 2
 
 BIN    := $(VENV)/bin
 PY     := $(BIN)/python
@@ -17,7 +18,8 @@ PIP    := $(PY) -m pip --disable-pip-version-check
 DIGEST := $(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 RUN_STAMP  := $(VENV)/.almanac-run-$(DIGEST)
 TEST_STAMP := $(VENV)/.almanac-tests-$(DIGEST)
-TESTS  := $(wildcard tests/unit tests/integration tests/web tests/gpu tests/acceptance)
+# What takes longest comes first, so that the two processes end at about the same time.
+TESTS  := $(wildcard tests/acceptance tests/integration tests/web tests/gpu tests/unit)
 
 # One thread a process: two OpenMP threads beside another busy process are many times slower.
 export OMP_NUM_THREADS ?= 1
@@ -71,12 +73,13 @@ style: install
 
 STARTED := $(shell date +%s)
 
-# Types are checked on the second core meanwhile.
+# Two processes, each file whole in one of them; types are checked meanwhile.
 test: style  ## everything that must hold: lint, unit, integration, acceptance
 	@types=$$(mktemp); \
 	$(BIN)/basedpyright >$$types 2>&1 & checked=$$!; \
 	limit=$$(command -v timeout >/dev/null && echo "timeout --signal=INT --kill-after=30 $(TEST_LIMIT_S)"); \
-	$$limit $(PY) -m pytest --durations=20 $(TESTS); status=$$?; \
+	$$limit $(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder \
+	  --durations=20 $(TESTS); status=$$?; \
 	wait $$checked || status=1; tail -n 40 $$types; rm -f $$types; \
 	spent=$$(( $$(date +%s) - $(STARTED) )); \
 	if [ $$spent -gt $(TEST_LIMIT_S) ]; then \

@@ -27,6 +27,7 @@ from daemon.bench.serving_home import ANSWER_TOKENS, Home, answer_directly, buil
 from daemon.bench.serving_load import (
     Crowd,
     Seen,
+    asker,
     body_of,
     gateway,
     health,
@@ -282,21 +283,19 @@ def _refused(home: Home, url: str, folder: Path) -> Row:
 
 
 def overhead(home: Home, pairs: int) -> list[Row]:
-    """The same question to the engine itself and through HTTP, in pairs and random order."""
+    """The same question to the engine itself and through HTTP, in pairs and random order.
+
+    Whoever asks through HTTP is a process of its own, as users are: its work is not the gateway's.
+    """
     from daemon.bench.serving_inside import inside
 
     draw, added = random.Random(0), []
     sampling = Sampling(max_new_tokens=ANSWER_TOKENS)
-    with inside(home) as (engine, url), httpx.Client(timeout=60) as client:
+    with inside(home) as (engine, url), asker(url) as through:
 
         def direct(question: str) -> float:
             began = time.perf_counter()
             answer_directly(engine, None, question, sampling)
-            return time.perf_counter() - began
-
-        def through(question: str) -> float:
-            began = time.perf_counter()
-            client.post(f"{url}/v1/chat/completions", json=body_of(question)).raise_for_status()
             return time.perf_counter() - began
 
         for number in range(pairs + 5):

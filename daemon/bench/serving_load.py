@@ -14,8 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +108,24 @@ def wait_until_gone(url: str, version: str, timeout_s: float = 60.0) -> None:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the gateway does not unload {version}: {found}")
             time.sleep(0.02)
+
+
+@contextmanager
+def asker(url: str) -> Iterator[Callable[[str], float]]:
+    """A process that asks one question at a time: the seconds that its answer took."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        yield lambda question: pool.submit(_timed, url, question).result()
+
+
+def _timed(url: str, question: str) -> float:
+    began = time.perf_counter()
+    _kept_client().post(f"{url}/v1/chat/completions", json=body_of(question)).raise_for_status()
+    return time.perf_counter() - began
+
+
+@cache
+def _kept_client() -> httpx.Client:
+    return httpx.Client(timeout=60)
 
 
 def body_of(question: str, *, stream: bool = False, model: str = "almanac") -> dict[str, Any]:
