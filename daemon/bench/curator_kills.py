@@ -28,6 +28,7 @@ from agents.knowing import Production
 from agents.steps import Steps
 from agents.verifying.llm import EntailmentJudge
 from daemon.bench.curator_scripted import ScriptedServer, drafting, good
+from daemon.bench.curator_speed import settled
 from daemon.bench.curator_wiki import NOW, moldova
 from daemon.bench.rows import ROOT
 from daemon.controllers.curate import CurateController
@@ -36,8 +37,6 @@ from daemon.store.engine import Database
 from daemon.store.evidence import SqlEvidenceStore
 from daemon.store.rows import AnswerRow, ChangeRow, DraftRow
 from daemon.store.spending import SqlAnswerLedger
-from daemon.store.states import ChangeState
-from knowledge import codec
 
 STEPS = ("ask", "ground", "draft", "verify", "judge", "revise", "questions", "propose")
 PLACES = (*STEPS, "kept_1", "kept_3", "committed")
@@ -148,7 +147,7 @@ async def _curate(home: Path, url: str, place: str) -> None:
     with database.write() as session:
         leases.release_all(session, OWNER)
         if session.exec(select(ChangeRow)).first() is None:
-            session.add(_settled(change))
+            session.add(settled(change))
     ledger = _Ledger(database, _Clock())
     if place.startswith("kept_"):
         ledger.dies_after = int(place.removeprefix("kept_"))
@@ -175,19 +174,6 @@ async def _curate(home: Path, url: str, place: str) -> None:
         )
         await controller.reconcile()
     database.close()
-
-
-def _settled(change: Any) -> ChangeRow:
-    return ChangeRow(
-        key=change.key,
-        slot=change.slot,
-        subject=change.subject.id,
-        property=change.property,
-        state=ChangeState.SETTLED,
-        fact=codec.to_data(change),
-        created_at=NOW,
-        updated_at=NOW,
-    )
 
 
 if __name__ == "__main__":

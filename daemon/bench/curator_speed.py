@@ -53,7 +53,7 @@ async def _round(cases: Sequence[Case]) -> float:
         database = Database.open(f"sqlite:///{Path(scratch) / 'almanac.db'}")
         with database.write() as session:
             for case in cases:
-                session.add(_settled(case.change))
+                session.add(settled(case.change))
         async with checkpoint_store(Path(scratch) / "curate.db") as saver:
             made = Curator(
                 evidence=_Gathered(cases),
@@ -74,7 +74,8 @@ async def _round(cases: Sequence[Case]) -> float:
     return proposed / took_s
 
 
-def _settled(change: FactChange) -> ChangeRow:
+def settled(change: FactChange) -> ChangeRow:
+    """The row of a change that waits to be curated."""
     return ChangeRow(
         key=change.key,
         slot=change.slot,

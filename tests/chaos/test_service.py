@@ -1,4 +1,4 @@
-"""The service disturbed while it watches and is reviewed: killed, out of room (`make long`).
+"""The service disturbed while it watches and is reviewed, and shared by two (`make long`).
 
 Small versions of `make bench-service`, without releases; what each leaves is what a play leaves
 that nobody disturbed.
@@ -11,6 +11,7 @@ import pytest
 from daemon.bench.rows import Row
 from daemon.bench.service_chaos import disturbed
 from daemon.bench.service_disk import disk_rows
+from daemon.bench.service_workers import worker_rows
 
 pytestmark = pytest.mark.long
 
@@ -31,3 +32,9 @@ def test_a_full_disk_is_told_and_survived() -> None:
     if all(row.value is None for row in rows):
         pytest.skip(rows[0].detail)
     assert broken(rows) == []
+
+
+def test_two_workers_share_the_changes_and_do_none_twice() -> None:
+    rows = worker_rows(quick=True)
+    assert [row.value for row in rows if "twice" in row.what] == [0, 0]
+    assert all(row.value is not None for row in rows if "throughput" in row.what)
