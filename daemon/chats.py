@@ -11,8 +11,9 @@ import openai
 
 from agents.drafting.answers import AnswerLedger, Budget
 from agents.drafting.chat import ChatSettings, JsonChat
-from daemon.config import DrafterKind, DrafterSettings, Settings, VerifierSettings
+from daemon.config import Settings
 from daemon.errors import ConfigError
+from daemon.sections import DrafterKind, DrafterSettings, VerifierSettings
 
 
 def shared_budget(settings: Settings, answers: AnswerLedger) -> Budget:

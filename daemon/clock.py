@@ -11,8 +11,9 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from daemon.config import ClockKind, Settings
+from daemon.config import Settings
 from daemon.errors import ConfigError
+from daemon.sections import ClockKind
 
 
 class Clock(Protocol):

@@ -11,7 +11,7 @@ import sys
 
 import structlog
 
-from daemon.config import LogSettings, LogStyle
+from daemon.sections import LogSettings, LogStyle
 
 _QUIET = ("httpx", "httpcore", "uvicorn.access", "alembic")
 

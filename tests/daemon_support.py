@@ -13,9 +13,10 @@ from pydantic import SecretStr
 from agents.ledger import Base, Candidate, CandidateState, ItemOutcome
 from agents.proposals import Proposal
 from agents.verifying.verdict import Finding
-from daemon.config import DatabaseSettings, Settings
+from daemon.config import Settings
 from daemon.controllers.curate import CurateController
 from daemon.registry import Blobs, Registry
+from daemon.sections import DatabaseSettings
 from daemon.services import Services
 from daemon.store.engine import Database
 from daemon.store.states import ChangeState
@@ -203,12 +204,12 @@ class FakeProposer:
         self.asked: list[str] = []
         self.forgotten: list[str] = []
 
-    async def propose(self, fact: FactChange, *, version: int = 0) -> Proposal:
-        self.asked.append(str(fact.key))
+    async def propose(self, change: FactChange, *, version: int = 0) -> Proposal:
+        self.asked.append(str(change.key))
         if self.error is not None:
             raise self.error
         findings = () if self.clean else (Finding(rule="quotes_verbatim", message="not there"),)
-        return Proposal(unit=unit_of(fact), findings=findings, evidence=(), lineage={})
+        return Proposal(unit=unit_of(change), findings=findings, evidence=(), lineage={})
 
     async def forget(self, change_key: str) -> None:
         self.forgotten.append(change_key)

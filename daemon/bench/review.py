@@ -24,9 +24,10 @@ from starlette.testclient import TestClient
 from daemon.accounts import Role
 from daemon.bench.proposals import Sample, fill, samples
 from daemon.bench.rows import Op, Row
-from daemon.config import DatabaseSettings, Settings
+from daemon.config import Settings
 from daemon.errors import AlmanacError
 from daemon.review.query import Query
+from daemon.sections import DatabaseSettings
 from daemon.services import Services
 from daemon.web.app import create_app
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from daemon import config, log
 from daemon.clock import clock_of
-from daemon.config import Settings, UpstreamKind
+from daemon.config import Settings
 from daemon.errors import AlmanacError
 from daemon.listening import listen
 from daemon.registry.blobs import Blobs
 from daemon.registry.service import Registry
+from daemon.sections import UpstreamKind
 from daemon.serving.access import Access, check_exposure
 from daemon.serving.batching import Batcher
 from daemon.serving.embedded_upstream import EmbeddedUpstream

@@ -10,8 +10,9 @@ from sqlmodel import select
 
 from daemon.accounts import Role, throttle
 from daemon.accounts.passwords import hash_password, is_password
-from daemon.config import Settings, WebSettings
+from daemon.config import Settings
 from daemon.errors import ConfigError, Conflict, NotFound, NotSignedIn, Throttled
+from daemon.sections import WebSettings
 from daemon.services import Services
 from daemon.store.account_rows import LinkRow, LoginRow, TokenRow
 from daemon.web.security import check_binding

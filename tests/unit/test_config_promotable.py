@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import GateSettings, ReleaseSettings, Settings
+from daemon.config import Settings
 from daemon.known_facts import REGRESSION
 from daemon.promotable import edits_wanted, too_small
+from daemon.sections import GateSettings, ReleaseSettings
 from evaluator.metrics import Metric
 from evaluator.policy import Limit, Policy, shipped
 

@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from agents.errors import Permanent, Retryable
 from agents.ledger import CandidateState
-from daemon.config import GatewaySettings, Settings
+from daemon.config import Settings
 from daemon.controllers.curate import CurateController
 from daemon.controllers.promote import PromoteController
 from daemon.controllers.release import ReleaseController
@@ -23,6 +23,7 @@ from daemon.controllers.watch import WatchController
 from daemon.errors import Conflict, NotPromotable
 from daemon.jobs.supervisor import Job, Supervisor
 from daemon.review.policy import Policy
+from daemon.sections import GatewaySettings
 from daemon.services import Services
 from daemon.store import leases
 from daemon.store.rows import ChangeRow, EvaluationRow, ReleaseRow

@@ -12,9 +12,10 @@ import pytest
 
 from daemon.bench.edit_sets import world_units
 from daemon.bench.releases import retraction_of
-from daemon.config import ReleaseSettings, Settings
+from daemon.config import Settings
 from daemon.controllers.train import TrainController, replayed, starts_from_base
 from daemon.jobs.supervisor import Job
+from daemon.sections import ReleaseSettings
 from daemon.store.rows import ReleaseRow
 from knowledge.edits import EditKind, EditUnit, live_units
 from knowledge.world import Split

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config import ReviewSettings
 from daemon.errors import ConfigError
 from daemon.review.policy import Policy, decide, load
+from daemon.sections import ReviewSettings
 from knowledge.edits import EditKind
 from knowledge.facts import ChangeKind
 from tests.daemon_support import change, unit_of
