@@ -10,24 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Both are read while langgraph is imported; nothing of a run may leave the machine unasked, and a
-# checkpoint file must not be able to name classes to load.
-os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
-os.environ.setdefault("LANGSMITH_TRACING", "false")
-
 import aiosqlite
 from langgraph.cache.base import BaseCache
 from langgraph.cache.memory import InMemoryCache
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.errors import NodeError, NodeTimeoutError
+from langgraph.errors import GraphDrained, NodeError, NodeTimeoutError
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import RunControl
 from langgraph.types import CachePolicy, Command, RetryPolicy, TimeoutPolicy
@@ -36,7 +30,7 @@ from langsmith import tracing_context
 from agents.drafting.draft import Drafter
 from agents.drafting.paraphrase import Paraphraser
 from agents.drafting.template import TemplateDrafter
-from agents.errors import AgentError, Retryable
+from agents.errors import AgentError, Drained, Retryable
 from agents.evidence.pointing import Pointers
 from agents.evidence.sources import EvidenceSource, EvidenceStore
 from agents.knowing import Probe, Production
@@ -127,8 +121,8 @@ class Curator:
     async def propose(self, change: FactChange, *, version: int = 0) -> Proposal:
         """Run or resume the graph for a change. Another `version` is drafted anew.
 
-        Raises Retryable or Permanent of a step whose retries are used up, and langgraph's
-        `GraphDrained` after `drain`; either way the next call goes on from the last finished step.
+        Raises Retryable or Permanent of a step whose retries are used up, and Drained after
+        `drain`; either way the next call goes on from the last finished step.
         """
         config = self._config(change.key)
         text = to_json(change)
@@ -158,6 +152,8 @@ class Curator:
                     values = await self._graph.ainvoke(
                         start, config, durability="sync", control=control
                     )
+            except GraphDrained as error:
+                raise Drained(str(error)) from None
             finally:
                 self._running.discard(control)
         return from_json(Proposal, values["proposal"])

@@ -20,3 +20,7 @@ class Retryable(AgentError):
 
 class Permanent(AgentError):
     """The same step will fail again until somebody changes something."""
+
+
+class Drained(AgentError):
+    """A run was asked to stop and has, after a whole step; the next call goes on from there."""

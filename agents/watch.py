@@ -13,14 +13,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict
 
-from langgraph.graph import END as GRAPH_END
-from langgraph.graph import START as GRAPH_START
-from langgraph.graph import StateGraph
-
 from agents.bulk import with_runs, without_dismissed
 from agents.demands import Demands, with_demands
 from agents.errors import Permanent, Retryable
 from agents.ledger import Base, Candidate, EditVerdict, ItemOutcome, WatchLedger
+from agents.loading import loaded
 from agents.signals import Risks, relabelled, with_signals
 from agents.wikidata.api import Fetched, RecentChange
 from agents.wikidata.classify import (
@@ -104,7 +101,7 @@ class Watcher:
         self._clock = clock
         self._settings = settings or WatchSettings()
         self._demands = Demands(api, clock)
-        self._graph = self._build()
+        self._graph: Any = None
 
     async def reconcile(self, limit: int | None = None) -> int:
         """Look at up to `limit` items that are dirty or due; the number that were handled.
@@ -115,6 +112,8 @@ class Watcher:
         items = await self._ledger.dirty(limit or self._settings.batch, self._clock())
         if not items:
             return 0
+        if self._graph is None:
+            self._graph = await loaded(self._build)
         start: _Batch = {"items": items, "looks": [], "facts": SideFacts(), "handled": 0}
         done = await self._graph.ainvoke(start)
         return done["handled"]
@@ -131,6 +130,8 @@ class Watcher:
         return classify_explain(look.history, look.judgement, properties, today)
 
     def _build(self) -> Any:
+        from langgraph.graph import END, START, StateGraph  # late: see `agents.loading`
+
         graph = StateGraph(_Batch)
         steps = {
             "fetch": self._fetch,
@@ -140,12 +141,12 @@ class Watcher:
             "gate": self._gate,
             "emit": self._emit,
         }
-        previous = GRAPH_START
+        previous = START
         for name, step in steps.items():
             graph.add_node(name, step)
             graph.add_edge(previous, name)
             previous = name
-        graph.add_edge(previous, GRAPH_END)
+        graph.add_edge(previous, END)
         return graph.compile()
 
     async def _fetch(self, state: _Batch) -> dict[str, Any]:

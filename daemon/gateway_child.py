@@ -15,7 +15,7 @@ import structlog
 
 from daemon import config
 from daemon.config import Settings
-from daemon.serving.process import ANNOUNCEMENT, announced_url
+from daemon.serving.announcement import ANNOUNCEMENT, announced_url
 from daemon.upkeep import sdnotify
 from daemon.upkeep.degraded import Degraded, Mode
 

@@ -69,8 +69,12 @@ def check_urls(settings: Settings) -> None:
 
 
 def check_drafter(settings: Settings) -> None:
-    """Raises ConfigError when a model shall write the drafts and none is named."""
+    """Raises ConfigError when a model shall write drafts or wordings and none is named."""
     drafter = settings.drafter
+    if settings.curate.paraphrases and drafter.kind != "llm":
+        raise ConfigError(
+            "curate.paraphrases asks a model for wordings: set drafter.kind to llm, or it to 0"
+        )
     if drafter.kind == "llm" and not (drafter.endpoint and drafter.model):
         raise ConfigError(
             'drafter.kind is "llm", which needs drafter.endpoint (an OpenAI-compatible URL) and '

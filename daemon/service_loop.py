@@ -8,10 +8,9 @@ order of stopping, within `STOP_S`. Does no work of its own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -25,7 +24,7 @@ from daemon.gateway_child import GatewayChild
 from daemon.intake import Intake
 from daemon.listening import listen
 from daemon.operating import Role
-from daemon.stopping import catch_signals
+from daemon.stopping import Server, catch_signals
 from daemon.stream_life import StreamLife
 from daemon.timed_work import TimedWork
 from daemon.upkeep import sdnotify
@@ -56,14 +55,6 @@ LINES = {"watch": "poll"}
 _NEEDS_ROOM = frozenset({"watch", "curate", "release", "train", "evaluate"})
 
 log = structlog.get_logger()
-
-
-class _Web(uvicorn.Server):
-    """A server that leaves signals to the loop, which drains before it ends this."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class ServiceLoop:
@@ -108,9 +99,9 @@ class ServiceLoop:
             _require_free(self._settings.gateway.host, self._settings.gateway.port)
         catch_signals(self._stop)
         pages = self._signs.application(web=self._role is Role.ALL, sources=self._almanac.sources)
-        web = _Web(_uvicorn(pages))
+        web = Server(_uvicorn(pages))
         tasks = [asyncio.create_task(web.serve(sockets=[listening]))]
-        tasks += health.serve_apart(self._settings.health, self._signs, _Web)
+        tasks += health.serve_apart(self._settings.health, self._signs)
         if self._gateway is not None:
             tasks.append(asyncio.create_task(self._gateway.keep(self._stop)))
         await self._start_timers()

@@ -1,16 +1,28 @@
 """The two signals that end a process of the service, and its last step.
 
-Owns what the first and the second signal do, and that no thread keeps an ended service. What is
-drained in between is the loop's that waits.
+Owns what the first and the second signal do, that servers leave them to it, and that no thread
+keeps an ended service. What is drained in between is the loop's that waits.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+
+import uvicorn
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to the loop, which drains before it ends this."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def catch_signals(stop: asyncio.Event) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
 
 import structlog
 import uvicorn
@@ -19,7 +18,7 @@ from daemon.config import Settings, SettingSource
 from daemon.listening import listen
 from daemon.operating import Role
 from daemon.services import Services
-from daemon.stopping import catch_signals
+from daemon.stopping import Server, catch_signals
 from daemon.store.engine import SERVER_PATIENCE_S
 from daemon.upkeep import sdnotify
 from daemon.upkeep.degraded import Degraded, Mode
@@ -30,14 +29,6 @@ from daemon.web.security import check_binding
 _SIGN_S = 10.0
 
 log = structlog.get_logger()
-
-
-class _Web(uvicorn.Server):
-    """A server that leaves signals to the loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def run(settings: Settings, sources: tuple[SettingSource, ...] = ()) -> None:
@@ -62,7 +53,7 @@ class WebLoop:
             degraded = Degraded()
             name = f"{settings.worker.name or socket.gethostname()}:web"
             signs = WebSigns(services, degraded, name, Role.WEB)
-            server = _Web(
+            server = Server(
                 uvicorn.Config(
                     signs.application(web=True, sources=self._sources),
                     log_config=None,
@@ -74,7 +65,7 @@ class WebLoop:
             )
             catch_signals(self._stop)
             tasks = [asyncio.create_task(server.serve(sockets=[listening]))]
-            tasks += health.serve_apart(settings.health, signs, _Web)
+            tasks += health.serve_apart(settings.health, signs)
             host, port = listening.getsockname()[:2]
             signs.ready = True
             sdnotify.notify(READY="1", STATUS="web: running")

@@ -22,7 +22,7 @@ import httpx
 from daemon.bench.rows import Op, Row
 from daemon.bench.service_home import ServiceHome
 from daemon.bench.service_play import Play, staged, through, undisturbed
-from daemon.serving.process import announced_url
+from daemon.serving.announcement import announced_url
 from daemon.upkeep.degraded import Mode
 
 _SIZE_MIB = 96

@@ -26,7 +26,7 @@ import httpx
 
 from daemon.bench.rows import ROOT
 from daemon.bench.serving_home import ANSWER_TOKENS, Home
-from daemon.serving.process import announced_url
+from daemon.serving.announcement import announced_url
 
 _START_TIMEOUT_S = 120.0
 

@@ -6,7 +6,6 @@ Importing this package loads neither torch, vllm nor langgraph.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,6 +13,7 @@ from importlib import import_module
 from sqlalchemy.exc import DBAPIError
 
 from agents.errors import AgentError
+from daemon.cli import context
 from daemon.cli.context import app, console_error
 from daemon.errors import AlmanacError, ConfigError, NewerDatabaseError
 from daemon.store import trouble
@@ -21,17 +21,19 @@ from evaluator.errors import EvaluatorError
 
 __all__ = ["app", "main"]
 
+_ALONE = {"rollback": "moving", "up": "service"}
+"""A rollback is given in haste, and a service that was ended shall be back soon: neither waits for
+the modules of all other commands."""
 _WITH_VALUE = ("--config", "--set")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; always ends with SystemExit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # A rollback is given in haste: it does not wait for the modules of all other commands.
-    import_module(f"daemon.cli.{'moving' if command_of(given) == 'rollback' else 'commands'}")
-    if not gc.isenabled():  # what was loaded stays to the end: collections pass it by
-        gc.freeze()
-        gc.enable()
+    command = command_of(given)
+    import_module(f"daemon.cli.{_ALONE.get(command or '', 'commands')}")
+    if command != "up":  # which loads much more, and then says so itself
+        context.loading_is_over()
     try:
         app(args=given)
     except (AgentError, EvaluatorError) as error:
@@ -53,6 +55,8 @@ def command_of(arguments: Sequence[str]) -> str | None:
     for argument in waiting:
         if argument in _WITH_VALUE:
             next(waiting, None)
+        elif argument == "--help":
+            return None  # of all commands, whatever follows
         elif not argument.startswith("-"):
             return argument
     return None

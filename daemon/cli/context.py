@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import gc
 import getpass
 import json
 import os
@@ -104,6 +105,14 @@ def registry() -> Iterator[Registry]:
         yield Registry(database, Blobs(chosen.blobs), clock_of(chosen), served=alias)
     finally:
         database.close()
+
+
+def loading_is_over() -> None:
+    """Let garbage be collected, if that was put off until all is loaded; what was loaded stays to
+    the end, so collections pass it by."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def default_actor() -> str:

@@ -32,17 +32,20 @@ def up(
     if role is Role.WEB:
         from daemon.web_loop import run as run_web
 
+        context.loading_is_over()
         run_web(settings, loaded.sources)
         return
     if role is Role.GATEWAY:
         settings.require_base_model()
         from daemon.serving.__main__ import run as run_gateway  # loads torch
 
+        context.loading_is_over()
         run_gateway(settings)
         return
     preconditions.check_all(settings)
-    from daemon.app import up as run  # after what is quick to check: this loads langgraph
+    from daemon.app import up as run  # after what is quick to check
 
+    context.loading_is_over()
     run(settings, loaded.sources, role)
 
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
-from langgraph.errors import GraphDrained
 from sqlalchemy import String, cast, literal
 from sqlmodel import Session, col, or_, select
 
-from agents.errors import Permanent
+from agents.errors import Drained, Permanent
 from agents.proposals import Proposal
 from daemon.clock import Clock
 from daemon.controllers.failures import failed, of_the_machine
@@ -157,7 +156,7 @@ class CurateController:
             async with leases.kept(self._database, claim.resource, claim.token, self._lease_s):
                 proposal = await self._proposer.propose(claim.fact, version=claim.version)
             await self._database.writing(lambda session: self._commit(session, claim, proposal))
-        except (GraphDrained, asyncio.CancelledError) as error:
+        except (Drained, asyncio.CancelledError) as error:
             await asyncio.shield(self._database.writing(lambda s: self._give_back(s, claim)))
             if isinstance(error, asyncio.CancelledError):
                 raise

@@ -6,10 +6,12 @@ Owns the count and the pauses. The reason stays with the row and in its events; 
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlmodel import Session
 
+from daemon.store import postgres
 from daemon.store.rows import ChangeRow, ReleaseRow
 from daemon.store.states import ChangeState, ReleaseState, record_event, transition
 from daemon.upkeep.disk import is_full
@@ -56,7 +58,8 @@ def failed(
 
 def of_the_machine(error: BaseException) -> bool:
     """Whether the failure says nothing about the item: the disk is full, the database is away."""
-    return isinstance(error, (OperationalError, InterfaceError)) or is_full(error)
+    away = (OperationalError, InterfaceError, sqlite3.OperationalError)  # the last: checkpoints
+    return isinstance(error, away) or postgres.is_of_the_server(error) or is_full(error)
 
 
 def is_due(row: ChangeRow | ReleaseRow) -> bool:

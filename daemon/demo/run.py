@@ -42,7 +42,7 @@ from daemon.errors import AlmanacError
 from daemon.preconditions import check_recipe
 from daemon.registry.releases import Release
 from daemon.services import Services
-from daemon.serving.process import ANNOUNCEMENT, announced_url
+from daemon.serving.announcement import ANNOUNCEMENT, announced_url
 from daemon.store.states import ReleaseState
 from knowledge.world import World
 

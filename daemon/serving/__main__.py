@@ -28,6 +28,7 @@ from daemon.serving.process import serve
 from daemon.serving.source import RegistrySource
 from daemon.serving.upstream import Upstream
 from daemon.serving.vllm import VllmUpstream
+from daemon.stopping import leave
 from daemon.store.engine import SERVER_PATIENCE_S, Database
 
 
@@ -50,8 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(settings: Settings) -> None:
-    """Serve until told to stop. Raises ConfigError, also for a base model that cannot be read."""
-    signal.signal(signal.SIGTERM, _leave)  # what uvicorn re-raises at its end must not skip ours
+    """Serve until told to stop, then end the process. Raises ConfigError, also for a base model
+    that cannot be read."""
+    signal.signal(signal.SIGTERM, _leave)  # until it answers: reading a model may take long
     chosen = settings.gateway
     access = Access(settings.home)
     check_exposure(chosen.host, access, public=chosen.public)
@@ -80,6 +82,7 @@ def run(settings: Settings) -> None:
     finally:
         database.close()
         listening.close()
+    leave()  # without waiting for a thread that hashes an adapter
 
 
 def _upstream(settings: Settings) -> tuple[Upstream, str]:

@@ -23,6 +23,8 @@ from knowledge.model import Chat, Generation, Sampling
 T = TypeVar("T")
 Piece = Generation | BaseException | None
 """Of a stream: more of the answer, what went wrong, or None for its end."""
+_JOIN_S = 1.5
+"""After the requests' own time to end, the thread has no more than a token to finish."""
 Ask = tuple[str | None, Chat, Sampling]
 """The adapter to answer under (None: the base), the chat, and how."""
 
@@ -144,11 +146,12 @@ class Batcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish what runs, refuse what waits, end the thread."""
+        """Finish what runs, refuse what waits, end the thread. It is left where it is when that
+        takes long; it keeps no process."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=_JOIN_S)
 
     async def call(self, run: Callable[[], T]) -> T:
         """Run something on the engine thread, between two tokens."""

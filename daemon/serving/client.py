@@ -14,7 +14,7 @@ import httpx
 from daemon.config import Settings
 from daemon.errors import AlmanacError, Retryable
 from daemon.serving.access import Access
-from daemon.serving.process import announced_url
+from daemon.serving.announcement import announced_url
 from daemon.serving.versions import MODEL
 
 TIMEOUT_S = 120.0

@@ -1,60 +1,64 @@
-"""The gateway as a process: its announcement, its end.
+"""The gateway as a process: that it answers until it is told to stop, and how long it then takes.
 
-Owns the file that says where the gateway listens. Composition of source and engine is in
-`__main__`.
+Composition of source and engine is in `__main__`.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import asyncio
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 import uvicorn
 
+from daemon.serving.announcement import announced
 from daemon.serving.gateway import Gateway, create_app
+from daemon.stopping import Server, catch_signals
 from daemon.upkeep import sdnotify
-
-ANNOUNCEMENT = "gateway.json"
 
 log = structlog.get_logger()
 
 
-@contextmanager
-def announced(home: Path, url: str) -> Iterator[Path]:
-    """While inside, `home/gateway.json` says where the gateway listens and as which process."""
-    home.mkdir(parents=True, exist_ok=True)
-    path = home / ANNOUNCEMENT
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
-    os.replace(temporary, path)
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def announced_url(home: Path) -> str | None:
-    """Where the gateway of this home listens; None when none says so."""
-    try:
-        url = json.loads((home / ANNOUNCEMENT).read_text(encoding="utf-8"))["url"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return url if isinstance(url, str) else None
+_NOT_STARTED = 3
+DRAIN_S = 6.0
+"""So long may requests that are being answered go on after a SIGTERM. With the end of the engine
+behind it a stop is over within the 8 s that a service gives its gateway, and within the 15 s of one
+that is a service of its own."""
 
 
 def serve(gateway: Gateway, listening: socket.socket, home: Path) -> None:
-    """Answer until SIGTERM or SIGINT; running requests are finished first."""
+    """Answer until SIGTERM or SIGINT; running requests are finished first, for `DRAIN_S`. A second
+    signal ends the process at once."""
     host, port = listening.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     config = uvicorn.Config(
-        create_app(gateway), log_config=None, access_log=False, timeout_graceful_shutdown=30
+        create_app(gateway),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=round(DRAIN_S),
     )
-    with announced(home, url):
+    with (
+        announced(home, url),
+        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+    ):
         log.info("gateway.listening", url=url, alias=gateway.alias)
         sdnotify.notify(READY="1", STATUS=f"gateway: {url}")  # where it is a service of its own
-        uvicorn.Server(config).run(sockets=[listening])
+        if not runner.run(_until_told(Server(config), listening)):
+            raise SystemExit(_NOT_STARTED)  # why is logged; not 0, so that it is started again
+
+
+async def _until_told(server: Server, listening: socket.socket) -> bool:
+    """Whether it has served at all."""
+    stop = asyncio.Event()
+    catch_signals(stop)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    told = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    if told.done():
+        log.info("gateway.draining")
+        sdnotify.notify(STOPPING="1", STATUS="draining")
+    told.cancel()
+    server.should_exit = True
+    await serving
+    return server.started

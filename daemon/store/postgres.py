@@ -63,6 +63,16 @@ def is_away(error: DatabaseError) -> bool:
     return "FATAL" not in why or "the database system is " in why
 
 
+def is_of_the_server(error: BaseException) -> bool:
+    """Whether a connection that SQLAlchemy did not make (checkpoints, the leader's lock) failed for
+    a reason that lies with the server."""
+    try:
+        import psycopg  # with PostgreSQL alone it is installed
+    except ImportError:
+        return False
+    return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+
+
 def begin(connection: Connection) -> None:
     """The first statement of a transaction, by what it is for."""
     if not connection.get_execution_options().get("writer", False):

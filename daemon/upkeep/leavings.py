@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.registry.blobs import Blobs
-from daemon.serving.process import ANNOUNCEMENT
+from daemon.serving.announcement import ANNOUNCEMENT
 from daemon.upkeep import backup as backups
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from daemon.upkeep.degraded import Degraded, Mode
 from daemon.upkeep.leader import Leadership
 from daemon.upkeep.metrics import ServiceCollector
 from daemon.web import health
-from daemon.web.app import create_app
 
 if TYPE_CHECKING:
     from daemon.app import Almanac
@@ -40,7 +39,11 @@ class WebSigns:
 
     def application(self, *, web: bool, sources: tuple[SettingSource, ...] = ()) -> ASGIApp:
         """The health endpoints, with the pages below them where this process has them."""
-        pages = create_app(self._services, self.status, sources=sources) if web else None
+        if not web:
+            return health.application(self, None)
+        from daemon.web.app import create_app  # a worker does not wait for pages that it has not
+
+        pages = create_app(self._services, self.status, sources=sources)
         return health.application(self, pages)
 
     # -- what the endpoints ask -------------------------------------------------------------------

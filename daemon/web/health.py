@@ -8,7 +8,6 @@ and readiness are told to whoever asks; status and metrics too, where the port i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import uvicorn
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp
 
 from daemon.listening import listen
 from daemon.operating import HealthSettings
+from daemon.stopping import Server
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -72,9 +72,7 @@ def application(probes: Probes, pages: ASGIApp | None) -> ASGIApp:
     return Starlette(routes=routes)
 
 
-def serve_apart(
-    settings: HealthSettings, probes: Probes, server: Callable[[uvicorn.Config], uvicorn.Server]
-) -> list[asyncio.Task[None]]:
+def serve_apart(settings: HealthSettings, probes: Probes) -> list[asyncio.Task[None]]:
     """The endpoints on a port of their own, where the settings name one; the serving task.
 
     Raises ConfigError for a busy port.
@@ -89,4 +87,4 @@ def serve_apart(
         lifespan="off",
         timeout_graceful_shutdown=1,
     )
-    return [asyncio.create_task(server(config).serve(sockets=[listening]))]
+    return [asyncio.create_task(Server(config).serve(sockets=[listening]))]

@@ -15,6 +15,7 @@ from agents.checkpoints import postgres_checkpoints
 from agents.curate import checkpoint_store
 from agents.drafting.draft import Draft, DraftRequest
 from agents.drafting.template import TemplateDrafter
+from agents.errors import Drained
 from agents.evidence.sources import Dossier
 from agents.proposals import Proposal
 from agents.questions import Neighbour
@@ -130,8 +131,6 @@ def test_a_finished_run_answers_again_without_any_call(tmp_path: Path) -> None:
 
 
 def test_a_drained_run_goes_on_later(tmp_path: Path) -> None:
-    from langgraph.errors import GraphDrained
-
     async def run() -> Proposal:
         wiki, change = moldova()
         async with checkpoint_store(tmp_path / "c.db") as saver:
@@ -143,7 +142,7 @@ def test_a_drained_run_goes_on_later(tmp_path: Path) -> None:
                     return await super().draft(request)
 
             made = curator(wiki, saver, evidence=ports, drafter=Draining())
-            with pytest.raises(GraphDrained):
+            with pytest.raises(Drained):
                 await made.propose(change)
             return await curator(wiki, saver, evidence=ports).propose(change)
 

@@ -1,15 +1,25 @@
-"""The gateway as a process: bad input is told in one line, and the exit status says so."""
+"""The gateway as a process: bad input is told in one line, the exit status says so, and it ends in
+time."""
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
-from daemon.serving.process import announced, announced_url
+from daemon import service_loop
+from daemon.serving import batching, process
+from daemon.serving.announcement import announced, announced_url
+from tests.gateway_fakes import until
 
 
 def start(root: Path, home: Path, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -59,3 +69,60 @@ def test_the_gateway_says_where_it_listens_while_it_does(tmp_path: Path) -> None
     with announced(tmp_path, "http://127.0.0.1:1234"):
         assert announced_url(tmp_path) == "http://127.0.0.1:1234"
     assert announced_url(tmp_path) is None
+
+
+HANGING = """
+import sys
+from pathlib import Path
+from daemon.listening import listen
+from daemon.serving import process
+from tests.gateway_fakes import BASE, MemorySource, ScriptedEngine, gateway_over
+process.DRAIN_S = float(sys.argv[2])
+engine = ScriptedEngine()
+engine.hold.clear()
+gateway = gateway_over(engine, MemorySource(BASE))
+process.serve(gateway, listen("127.0.0.1", 0, "gateway.port"), Path(sys.argv[1]))
+"""
+"""A gateway whose engine takes 10 s a token."""
+
+
+@contextmanager
+def hanging(root: Path, home: Path, drain_s: float) -> Iterator[subprocess.Popen[bytes]]:
+    """One that is at work on a request."""
+    command = [sys.executable, "-c", HANGING, str(home), str(drain_s)]
+    with subprocess.Popen(command, cwd=root) as gateway, ThreadPoolExecutor(1) as asking:
+        try:
+            until(lambda: announced_url(home), 30.0)
+            url = announced_url(home)
+            body = {"model": "almanac", "messages": [{"role": "user", "content": "Who?"}]}
+            asked: Future[httpx.Response] = asking.submit(
+                httpx.post, f"{url}/v1/chat/completions", json=body, timeout=30.0
+            )
+            until(lambda: httpx.get(f"{url}/healthz", timeout=5.0).status_code, 5.0)
+            assert not asked.done()
+            yield gateway
+        finally:
+            gateway.kill()
+
+
+def test_a_request_that_does_not_end_keeps_no_gateway(root: Path, tmp_path: Path) -> None:
+    with hanging(root, tmp_path, 1.0) as gateway:
+        began = time.monotonic()
+        gateway.send_signal(signal.SIGTERM)
+        assert gateway.wait(10) == 0
+        assert time.monotonic() - began > 0.9  # it had its time
+        assert announced_url(tmp_path) is None
+
+
+def test_a_second_signal_ends_the_gateway_at_once(root: Path, tmp_path: Path) -> None:
+    with hanging(root, tmp_path, 60.0) as gateway:
+        gateway.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            gateway.wait(0.5)
+        gateway.send_signal(signal.SIGTERM)
+        assert gateway.wait(10) == 130
+
+
+def test_the_times_of_a_stop_fit_into_each_other() -> None:
+    assert process.DRAIN_S + batching._JOIN_S < service_loop._GATEWAY_GRACE_S
+    assert service_loop._GATEWAY_GRACE_S < service_loop.STOP_S < 15.0

@@ -58,10 +58,14 @@ def data(output: str) -> Any:
     return json.loads(output)
 
 
-def test_importing_the_command_line_is_light() -> None:
+@pytest.mark.parametrize(
+    ("module", "more"),
+    [("daemon.cli.commands", ()), ("daemon.app", ("openai",)), ("daemon.web_loop", ("numpy",))],
+)
+def test_a_start_loads_only_what_it_needs(module: str, more: tuple[str, ...]) -> None:
+    heavy = {"torch", "vllm", "langgraph", "transformers", "lm_eval", *more}
     code = (
-        "import sys, daemon.cli.commands; "
-        "heavy = {'torch', 'vllm', 'langgraph', 'transformers', 'lm_eval'} & set(sys.modules); "
+        f"import sys, {module}; heavy = {heavy} & set(sys.modules); "
         "sys.exit(f'loaded: {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -75,6 +79,7 @@ def test_importing_the_command_line_is_light() -> None:
         (["--set", "home=rollback", "--config", "f", "status"], "status"),
         (["--set=home=x", "rollback"], "rollback"),
         (["--help"], None),
+        (["--help", "up"], None),
     ],
 )
 def test_the_command_is_known_before_anything_is_loaded(
@@ -113,6 +118,7 @@ def test_every_command_has_help(call) -> None:
         (["--set", "wikidata.contact=x", "up"], 2, "wikidata.contact is 'x'"),
         ([*CONTACT, "--set", "model.recipe=typo", "up"], 2, "there is no recipe 'typo'"),
         ([*CONTACT, "--set", "drafter.kind=llm", "up"], 2, "drafter.endpoint"),
+        ([*CONTACT, "--set", "curate.paraphrases=1", "up"], 2, "set drafter.kind to llm"),
         ([*CONTACT, "--set", 'watch.properties=["Q6"]', "up"], 2, "'Q6', which is no property"),
         ([*CONTACT, "--set", "wikidata.api_url=http://[::1", "up"], 2, "wikidata.api_url is"),
         (SIZE_TWICE, 2, "gives 'size' a value already"),

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from langgraph.errors import GraphDrained
 from sqlmodel import select
 
-from agents.errors import Permanent, Retryable
+from agents.errors import Drained, Permanent, Retryable
 from agents.ledger import CandidateState
 from daemon.config import Settings
 from daemon.controllers.curate import CurateController
@@ -137,7 +136,7 @@ def test_what_can_never_work_is_given_up_at_once(services: Services) -> None:
 
 def test_a_drained_run_goes_on_later(services: Services) -> None:
     settled(services, change(1))
-    assert run(curate(services, FakeProposer(GraphDrained("stop"))).reconcile()) == 0
+    assert run(curate(services, FakeProposer(Drained("stop"))).reconcile()) == 0
     assert states(services) == [ChangeState.DRAFTING]
     assert run(curate(services, FakeProposer()).reconcile()) == 1
 

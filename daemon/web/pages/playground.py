@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from daemon.errors import AlmanacError
 from daemon.services import Services
+from daemon.serving.announcement import announced_url
 from daemon.serving.client import GatewayClient
-from daemon.serving.process import announced_url
 from daemon.web.forms import Sent
 from daemon.web.identity import Open, Viewer
 from daemon.web.render import page
