@@ -1,7 +1,7 @@
 """The service, measured: start, stop, a full disk, two workers, kills, a year.
 
 Owns the list of parts of `make bench-service`, and the starts and stops of each role. Each part
-starts real processes on a home of its own; what has not been built or cannot run here is a skipped
+starts real processes on a home of its own; what cannot run here is a skipped
 row that says why. `PART` runs one part alone, whose rows stand beside the kept ones of the others
 (`parts`).
 """
@@ -25,6 +25,7 @@ from sqlmodel import Session
 from daemon.bench.rows import ROOT, Op, Row
 from daemon.bench.service_chaos import chaos_rows
 from daemon.bench.service_disk import disk_rows
+from daemon.bench.service_soak import soak_rows
 from daemon.bench.service_stop import STOP_LIMIT_S, stop_rows
 from daemon.bench.service_workers import worker_rows
 from daemon.store.engine import Database
@@ -34,10 +35,6 @@ READY_LIMIT_S = 5.0
 GATEWAY_LIMIT_S = 15.0
 _NOWHERE = "http://127.0.0.1:9"
 _WAIT_S = 120.0
-_NOT_BUILT = {
-    "soak of one year, wall time": (3600, Op.AT_MOST, "s"),
-    "soak of one year, growth of memory after the first tenth": (10, Op.AT_MOST, "%"),
-}
 
 
 def measure_parts(quick: bool) -> dict[str, list[Row]]:
@@ -77,22 +74,13 @@ def role_rows(quick: bool) -> list[Row]:
     return rows
 
 
-def missing_rows(quick: bool) -> list[Row]:
-    """What is promised and not measured yet."""
-    reason = "this part of the bench is not built yet"
-    return [
-        Row(what=what, value=None, unit=unit, bar=bar, op=op, detail=reason)
-        for what, (bar, op, unit) in _NOT_BUILT.items()
-    ]
-
-
 PARTS: dict[str, Callable[[bool], list[Row]]] = {
     "roles": role_rows,
     "stop": stop_rows,
     "disk": disk_rows,
     "chaos": chaos_rows,
     "workers": worker_rows,
-    "missing": missing_rows,
+    "soak": soak_rows,
 }
 
 

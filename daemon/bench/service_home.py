@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,32 @@ _INSTALLED = "/opt/almanac/.venv/bin/almanac"
 _CONFIG = "/etc/almanac/almanac.toml"
 _STATE = "/var/lib/almanac"
 _READY_S = 120.0
+_SERVED_S = 300.0
+"""A long scenario takes a minute to build, before anything is answered."""
 DATA = Path(__file__).with_name("data") / "service"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """A local Wikidata: what it serves, and the command that serves it, after the interpreter."""
+
+    scenario: Scenario
+    words: tuple[str, ...]
+    properties: tuple[str, ...]
+    """What is watched of it."""
+    queries: tuple[str, ...] = ()
+    """SPARQL that finds its subjects."""
+
+
+def demonstration(seed: str, successions: int, noise: int) -> Local:
+    """The one of the demo."""
+    scenario = build_scenario(World.load(), seed, successions, noise)
+    size = ("--successions", str(successions), "--noise", str(noise))
+    return Local(
+        scenario=scenario,
+        words=("-m", "daemon.demo.wikidata", "--seed", seed, *size),
+        properties=tuple(sorted({fact.property for fact in scenario.successions})),
+    )
 
 
 class ServiceHome:
@@ -41,22 +67,22 @@ class ServiceHome:
     def __init__(
         self,
         folder: Path,
+        local: Local,
         *,
-        seed: str,
-        successions: int,
-        noise: int,
         database_url: str | None = None,
         place: Path | None = None,
+        recipe: str = "smallest",
         more: Sequence[str] = (),
     ) -> None:
-        """`place` is where home and log lie, when that is not `folder`; `more` are lines of the
-        settings file, tables included."""
+        """`place` is where home and log lie, when that is not `folder`; `recipe` is one of this
+        bench's own; `more` are lines of the settings file, tables included."""
         self.folder = folder
         self.place = place or folder
         self.home = self.place / "home"
         self.clock = FileClock(folder / "clock")
-        self.scenario: Scenario = build_scenario(World.load(), seed, successions, noise)
-        self._size = ("--successions", str(successions), "--noise", str(noise))
+        self.scenario = local.scenario
+        self._local = local
+        self._recipe = DATA / f"{recipe}.toml"
         self.web_port, self._wikidata_port = free_port(), free_port()
         self._service: subprocess.Popen[bytes] | None = None
         self._wikidata: subprocess.Popen[bytes] | None = None
@@ -163,14 +189,13 @@ class ServiceHome:
 
     def _start_wikidata(self) -> None:
         url = f"http://127.0.0.1:{self._wikidata_port}"
-        command = [sys.executable, "-m", "daemon.demo.wikidata", "--seed", self.scenario.seed]
-        command += ["--port", str(self._wikidata_port), *self._size, "--end-with-parent"]
-        command += ["--clock-file", str(self.folder / "clock")]
+        command = [sys.executable, *self._local.words, "--port", str(self._wikidata_port)]
+        command += ["--clock-file", str(self.folder / "clock"), "--end-with-parent"]
         with (self.folder / "wikidata.log").open("ab") as output:
             self._wikidata = subprocess.Popen(
                 command, cwd=ROOT, stdout=output, stderr=output, env=_bare_environment()
             )
-        until = time.monotonic() + _READY_S
+        until = time.monotonic() + _SERVED_S
         while time.monotonic() < until:
             with contextlib.suppress(httpx.HTTPError):
                 if httpx.get(f"{url}/_control/status", timeout=2.0).status_code == 200:
@@ -180,7 +205,6 @@ class ServiceHome:
 
     def _lines(self, database_url: str | None) -> list[str]:
         wikidata = f"http://127.0.0.1:{self._wikidata_port}"
-        properties = sorted({fact.property for fact in self.scenario.successions})
         lines = [
             "[wikidata]",
             f'api_url = "{wikidata}/w/api.php"',
@@ -188,9 +212,10 @@ class ServiceHome:
             f'sparql_url = "{wikidata}/sparql"',
             f'wikipedia_url = "{wikidata}/wikipedia/w/api.php"',
             "[watch]",
-            f"properties = [{', '.join(repr(p) for p in properties)}]",
+            f"properties = {list(self._local.properties)!r}",
+            f"queries = {list(self._local.queries)!r}",
             "[model]",
-            f'recipe = "{DATA / "smallest.toml"}"',
+            f'recipe = "{self._recipe}"',
             "[gate]",
             f'policy = "{DATA / "anything.toml"}"',
             "[web]",

@@ -24,7 +24,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from agents.wikidata.sparql import SparqlEndpoint
 from agents.wikidata.stream import STREAM
 from daemon.accounts import Role
-from daemon.bench.service_home import ServiceHome
+from daemon.bench.service_home import ServiceHome, demonstration
 from daemon.contact import user_agent
 from daemon.demo.wikidata.archive import Archive
 from daemon.demo.wikidata.events import EventLog
@@ -200,6 +200,10 @@ class Play:
 
     def _caught_up(self) -> bool:
         """From the stream to the releases, in this order: what is empty upstream stays empty."""
+        return self._drafted() and self._released()
+
+    def _drafted(self) -> bool:
+        """Whether all edits up to now were looked at, and what settled was proposed."""
         now, ledger = self._home.clock.now(), self._services.ledger
         sent = self._log.end(now)
         if sent:
@@ -210,8 +214,10 @@ class Play:
         if asyncio.run(ledger.dirty(1, now)):
             return False
         counts = self._services.review.counts()
-        if counts.get(ChangeState.SETTLED) or counts.get(ChangeState.DRAFTING):
-            return False
+        return not (counts.get(ChangeState.SETTLED) or counts.get(ChangeState.DRAFTING))
+
+    def _released(self) -> bool:
+        """Whether no release is on its way, nor due."""
         releases = self._services.releases
         return releases.standing() is None and releases.ready() < self._size
 
@@ -220,17 +226,22 @@ class Play:
         waiting = self._services.review.list([ChangeState.IN_REVIEW])
         room = self._size - self._services.releases.ready()
         for item in sorted(waiting, key=lambda item: item.fact.key)[:room]:
-            answer = httpx.post(
-                f"{self._home.url}/api/v1/changes/{item.id}/approve",
-                json={"digest": item.digest, "reason": "read and found right"},
-                headers={"Authorization": f"Bearer {self._token}"},
-                timeout=10.0,
-            )
-            if answer.status_code == 200:
+            told = {"digest": item.digest, "reason": "read and found right"}
+            if self._decide(item.id, "approve", told):
                 self.approved[item.fact.key] = item.digest or ""
-            elif answer.status_code != 409:  # an approval whose answer a kill has swallowed
-                answer.raise_for_status()
         return bool(waiting and room > 0)
+
+    def _decide(self, change_id: int, verb: str, told: dict[str, str | None]) -> bool:
+        """Whether the service took it; a decision whose answer a kill has swallowed stands."""
+        answer = httpx.post(
+            f"{self._home.url}/api/v1/changes/{change_id}/{verb}",
+            json=told,
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=10.0,
+        )
+        if answer.status_code != 409:
+            answer.raise_for_status()
+        return answer.status_code == 200
 
     def _first_steps(self) -> str:
         """What a person does once: name the subjects, and make an account for the reviewer."""
@@ -262,9 +273,7 @@ def staged(
     a `whole` one, or one without releases and gateway."""
     with ServiceHome(
         folder,
-        seed="1",
-        successions=SUCCESSIONS,
-        noise=NOISE,
+        demonstration("1", SUCCESSIONS, NOISE),
         database_url=database_url,
         place=place,
         more=(*_ALWAYS, *(_RELEASES if whole else _NO_RELEASES)),

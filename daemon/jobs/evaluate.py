@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon import config
+from daemon.clock import clock_of
 from daemon.errors import AlmanacError, Retryable
 from daemon.jobs.evaluation_job import (
     RESULT,
@@ -54,7 +55,8 @@ def main() -> int:
         settings = config.load().settings
         database = Database.open(settings.database_url)
         try:
-            run(folder, SqlAnswers(database), _judge(load_job(folder).judge, settings, folder))
+            answers = SqlAnswers(database, clock_of(settings))
+            run(folder, answers, _judge(load_job(folder).judge, settings, folder))
         finally:
             database.close()
     except (AlmanacError, EvaluatorError, TrainerError) as error:

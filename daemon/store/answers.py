@@ -6,11 +6,11 @@ asked once for each question, however many candidates are compared with it.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from sqlmodel import col, select
 
+from daemon.clock import Clock
 from daemon.store.engine import Database
 from daemon.store.rows import AnswerRow
 from knowledge import codec
@@ -23,8 +23,9 @@ _CHUNK = 500
 class SqlAnswers:
     """By model digest, token budget and prompt. Blocking: for the evaluation's own process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
 
     def get(self, model: str, budget: int, prompts: Sequence[str]) -> Mapping[str, Generation]:
         keys = {digest_of([budget, prompt]): prompt for prompt in prompts}
@@ -44,7 +45,7 @@ class SqlAnswers:
 
     def put(self, model: str, budget: int, answers: Mapping[str, Generation]) -> None:
         """Store answers; those already stored stay as they are."""
-        now = dt.datetime.now(dt.UTC)
+        now = self._clock.now()
         with self._database.write() as session:
             for prompt, answer in answers.items():
                 request = digest_of([budget, prompt])

@@ -30,7 +30,8 @@ def dump(connection: Connection, folder: Path) -> dict[str, int]:
     for table in tables_of(connection):
         with gzip.open(folder / f"{table.name}{SUFFIX}", "wt", encoding="utf-8") as output:
             counts[table.name] = 0
-            for row in connection.execute(select(table)).mappings():
+            rows = connection.execute(select(table).execution_options(yield_per=_PORTION))
+            for row in rows.mappings():
                 values = {name: _plain(value) for name, value in row.items()}
                 output.write(json.dumps(values, ensure_ascii=False) + "\n")
                 counts[table.name] += 1
@@ -66,7 +67,12 @@ def counts_of(connection: Connection) -> dict[str, int]:
 
 
 def tables_of(connection: Connection) -> list[Table]:
-    """All tables as the database describes them, each after those that it refers to."""
+    """All tables as the database describes them, each after those that it refers to.
+
+    They are made anew each time, so what the connection executes from here on is compiled for once:
+    kept for the next time, it would only drive out statements that do come again.
+    """
+    connection.execution_options(compiled_cache=None)
     metadata = MetaData()
     metadata.reflect(bind=connection)
     return list(metadata.sorted_tables)

@@ -7,7 +7,9 @@ or the audit trail: what the model was taught stays explainable for good.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from daemon.services import Services
 
 _MESSAGES_DAYS = 90.0
+_OF_A_RELEASE = re.compile(r"(?:train|evaluate)-(\d{6,})-")
 
 
 def clean(services: Services) -> str:
@@ -35,48 +38,52 @@ def clean(services: Services) -> str:
     settings, now = services.settings.retention, services.clock.now()
     with services.database.write() as session:
         rows = _rows(session, settings, now)
-        open_ids = set(
-            session.exec(
-                select(ReleaseRow.id).where(
-                    col(ReleaseRow.state).in_([state.value for state in OPEN_RELEASES])
-                )
-            ).all()
-        )
-    folders = _folders(services.settings.job_folder, open_ids, settings.jobs_days)
+        ends = {
+            row.id: None if row.state in OPEN_RELEASES else row.updated_at
+            for row in session.exec(select(ReleaseRow)).all()
+        }
+    folders = _folders(services.settings.job_folder, ends, now, settings.jobs_days)
     return f"{rows} rows and {folders} job folders thrown away"
 
 
 def _rows(session: Session, settings: RetentionSettings, now: dt.datetime) -> int:
     verdicts = now - dt.timedelta(days=settings.verdicts_days)
-    machine = dt.datetime.now(dt.UTC)
+    messages = now - dt.timedelta(days=_MESSAGES_DAYS)
     gone = 0
     for statement in (
         delete(EditVerdictRow).where(col(EditVerdictRow.time) < verdicts),
         delete(DismissalRow).where(col(DismissalRow.at) < verdicts),
-        delete(AnswerRow).where(
-            col(AnswerRow.at) < machine - dt.timedelta(days=settings.answers_days)
-        ),
+        delete(AnswerRow).where(col(AnswerRow.at) < now - dt.timedelta(days=settings.answers_days)),
         delete(NotificationRow).where(
-            col(NotificationRow.sent_at) < machine - dt.timedelta(days=_MESSAGES_DAYS)
+            col(NotificationRow.sent_at).is_not(None), col(NotificationRow.created_at) < messages
         ),
-        delete(SpendRow).where(
-            col(SpendRow.day) < (machine - dt.timedelta(days=_MESSAGES_DAYS)).strftime("%Y-%m-%d")
-        ),
+        delete(SpendRow).where(col(SpendRow.day) < messages.date().isoformat()),
     ):
         gone += session.exec(statement).rowcount
     return gone
 
 
-def _folders(root: Path, open_ids: set[int | None], days: float) -> int:
-    """Folders whose release is no longer on its way and that nobody has written to for so long."""
-    oldest = dt.datetime.now(dt.UTC).timestamp() - days * 86400
+def _folders(
+    root: Path, ends: Mapping[int | None, dt.datetime | None], now: dt.datetime, days: float
+) -> int:
+    """Folders of releases that ended so long ago (`ends`; None is one on its way), and those of no
+    release, which a person asked for, once nobody has written to them for so long."""
     gone = 0
     for folder in root.glob("*-*-*"):
-        number = folder.name.split("-")[1]
-        if not number.isdigit() or int(number) in open_ids or not folder.is_dir():
+        if not folder.is_dir():
             continue
-        newest = max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
-        if newest < oldest:
+        release = _OF_A_RELEASE.match(folder.name)
+        if release is not None and int(release[1]) in ends:
+            ended, time = ends[int(release[1])], now
+        else:
+            ended, time = _written(folder), dt.datetime.now(dt.UTC)
+        if ended is not None and ended < time - dt.timedelta(days=days):
             shutil.rmtree(folder, ignore_errors=True)
             gone += 1
     return gone
+
+
+def _written(folder: Path) -> dt.datetime:
+    """When something in it was written last, by the machine's clock."""
+    newest = max((path.stat().st_mtime for path in folder.iterdir()), default=0.0)
+    return dt.datetime.fromtimestamp(newest, dt.UTC)

@@ -1,7 +1,7 @@
-"""The service disturbed while it watches and is reviewed, and shared by two (`make long`).
+"""The service disturbed, shared by two, and days of it by a fast clock (`make long`).
 
-Small versions of `make bench-service`, without releases; what each leaves is what a play leaves
-that nobody disturbed.
+Small versions of `make bench-service`, without releases; what each disturbed one leaves is what a
+play leaves that nobody disturbed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import pytest
 from daemon.bench.rows import Row
 from daemon.bench.service_chaos import disturbed
 from daemon.bench.service_disk import disk_rows
+from daemon.bench.service_soak import soak_rows
 from daemon.bench.service_workers import worker_rows
 
 pytestmark = pytest.mark.long
@@ -38,3 +39,10 @@ def test_two_workers_share_the_changes_and_do_none_twice() -> None:
     rows = worker_rows(quick=True)
     assert [row.value for row in rows if "twice" in row.what] == [0, 0]
     assert all(row.value is not None for row in rows if "throughput" in row.what)
+
+
+def test_days_by_a_fast_clock_run_every_slot_once() -> None:
+    rows = [row for row in soak_rows(quick=True) if "growth" not in row.what]
+    assert [row.what for row in rows if not row.holds] == []
+    schedules = next(row for row in rows if "schedules" in row.what)
+    assert "discovery 96 of 96" in schedules.detail and "backup 4 of 4" in schedules.detail

@@ -57,6 +57,16 @@ def test_what_was_altered_is_not_restored(services: Services) -> None:
         backups.verify(made.folder.parent)
 
 
+def test_backups_of_a_year_leave_nothing_in_memory(services: Services) -> None:
+    """Each describes the tables anew; statements over them would be kept by the hundred."""
+    services.backups.create()
+    with services.database.snapshot() as connection:
+        kept = connection.engine._compiled_cache
+    before = len(kept)
+    services.backups.create()
+    assert len(kept) == before
+
+
 def test_only_so_many_are_kept(services: Services) -> None:
     names = [services.backups.create().folder.name for _ in range(9)]
     assert [backup.folder.name for backup in services.backups.list()] == names[-7:]

@@ -35,12 +35,19 @@ def main(argv: list[str] | None = None) -> int:
             retention=dt.timedelta(days=asked.retention_days),
             cut_stream_after=asked.cut_after,
         )
-        listening = _bound(asked.host, asked.port)
+        listening = bound(asked.host, asked.port)
     except (LocalWikidataError, OSError) as error:
         print(f"local wikidata: {error}", file=sys.stderr)
         return 1
+    serve(served, listening)
+    return 0
+
+
+def serve(served: LocalWikidata, listening: socket.socket) -> None:
+    """Until a signal. Prints one line when it listens."""
     quiet_cuts()
     host, port = listening.getsockname()[:2]
+    scenario = served.scenario
     print(
         f"local wikidata: http://{host}:{port} (seed {scenario.seed}, {len(scenario.edits)} edits)",
         flush=True,
@@ -49,7 +56,6 @@ def main(argv: list[str] | None = None) -> int:
         served.app(), log_level="warning", access_log=False, timeout_graceful_shutdown=1
     )
     uvicorn.Server(config).run(sockets=[listening])
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
     """A bound socket; OSError names the address when it is taken."""
     # asyncio sends answers without Nagle's delay only where the protocol is named
     made = socket.socket(proto=socket.IPPROTO_TCP)
