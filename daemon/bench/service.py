@@ -1,9 +1,8 @@
 """The service, measured: start, stop, a full disk, two workers, kills, a year.
 
 Owns the list of parts of `make bench-service`, and the starts and stops of each role. Each part
-starts real processes on a home of its own; what cannot run here is a skipped
-row that says why. `PART` runs one part alone, whose rows stand beside the kept ones of the others
-(`parts`).
+starts real processes on a home of its own; what cannot run here is a skipped row that says why.
+`PART` runs one part alone, whose rows stand beside the kept ones of the others (`parts`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.clock import FileClock
-from daemon.config import ClockKind, ClockSettings
+from daemon.sections import ClockKind, ClockSettings
 from daemon.services import Services
 from daemon.store.answers import SqlAnswers
 from daemon.store.rows import NotificationRow, ReleaseRow
