@@ -53,9 +53,10 @@ def resident_mb(pid: int | None) -> float:
 
 
 def bytes_in_use(*databases: Path) -> int:
-    """Pages of SQLite files that hold something, whatever the files' length."""
+    """Pages of SQLite files that hold something, whatever the files' length; those of drafting runs
+    are made with the first draft."""
     total = 0
-    for path in databases:
+    for path in (path for path in databases if path.exists()):
         with closing(_open(path)) as connection:
             pages, free, size = (
                 int(connection.execute(f"PRAGMA {name}").fetchone()[0])
