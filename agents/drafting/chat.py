@@ -8,6 +8,7 @@ own prompts, or what is done with an answer.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -289,7 +290,8 @@ def _object_in(text: str) -> Any:
     return value
 
 
-def _schema(shape: type[BaseModel]) -> dict[str, Any]:
+@functools.cache  # it is asked for twice a question, and takes longer than all else here
+def _schema(shape: type[BaseModel]) -> Mapping[str, Any]:
     schema = shape.model_json_schema()
     schema["additionalProperties"] = False
     schema["required"] = list(schema.get("properties", {}))

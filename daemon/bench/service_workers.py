@@ -33,7 +33,7 @@ from daemon.bench.postgres_server import PostgresServer
 from daemon.bench.rows import Op, Row
 from daemon.bench.service_crew import Crew
 from daemon.bench.service_wikidata import Addresses, wikidata
-from daemon.operating import Role
+from daemon.operating import Role, WorkerSettings
 from daemon.store.engine import Database
 from daemon.store.rows import ChangeRow, DraftRow, LeaseRow
 from daemon.store.states import ChangeState
@@ -43,11 +43,15 @@ SEED = "workers"
 ANSWER_S = 0.2
 ROUNDS = 3
 _LLM, _TEMPLATE = "endpoint of 200 ms", "template drafter"
-_CHANGES = {_LLM: 120, _TEMPLATE: 240}
+_CHANGES = {_LLM: 200, _TEMPLATE: 300}
 _BARS = {_LLM: 1.8, _TEMPLATE: 1.2}
 _QUICK_CHANGES = 24
+_WARMING = 48
+"""At most so many changes are spent until each worker has drafted: what it loads for its first one
+is no part of its rate."""
 _LIMIT_S = 600.0
 _LOOK_S = 0.25
+_BATCH = WorkerSettings().batch
 _UNDER_WAY = (ChangeState.SETTLED, ChangeState.DRAFTING)
 
 
@@ -81,12 +85,12 @@ def worker_rows(quick: bool) -> list[Row]:
         stage = _Stage(folder=Path(scratch), server=server, wiki=wiki)
         numbers = dict.fromkeys(_CHANGES, _QUICK_CHANGES) if quick else _CHANGES
         # Not measured: the first to curate a change asks Wikidata, all others its memory.
-        stage.run("first", told[: max(numbers.values())], None, workers=2)
+        stage.run("first", told[: max(numbers.values()) + _WARMING], None, workers=2)
         rounds = 1 if quick else ROUNDS
         return [
             row
             for drafter, number in numbers.items()
-            for row in _measured(stage, drafter, told[:number], rounds)
+            for row in _measured(stage, drafter, told[: number + _WARMING], rounds)
         ]
 
 
@@ -101,7 +105,7 @@ def _measured(stage: _Stage, drafter: str, chosen: Sequence[Case], rounds: int) 
         for turn in range(rounds)
     ]
     detail = (
-        f"{len(chosen)} changes, proposals a second of two and of one: "
+        f"{len(chosen) - _WARMING} changes, proposals a second of two and of one: "
         + ", ".join(f"{two.per_s:.1f}/{one.per_s:.1f}" for one, two in pairs)
         + "; the median counts"
     )
@@ -148,18 +152,33 @@ class _Stage:
                     roles=[Role.WEB, *[Role.WORKER] * workers],
                 )
             )
-            with database.write() as session:  # only now: all of them are there to share it
-                session.add_all(settled(case.change) for case in chosen)
-            _wait(database, crew)
-            proposed_at, twice = _read(database, len(chosen))
+            warm = _warm(database, crew, chosen, workers)
+            measured = chosen[warm : warm + len(chosen) - _WARMING]
+            _curate(database, crew, measured)
+            proposed_at, twice = _read(database, warm, len(measured))
         if model and endpoint:
             twice += model.surplus(endpoint.requests)
         took_s = (proposed_at[-1] - proposed_at[0]).total_seconds()
         return Outcome(per_s=(len(proposed_at) - 1) / took_s, twice=twice)
 
 
-def _wait(database: Database, crew: Crew) -> None:
-    """Until every change has gone on. Raises RuntimeError when they do not."""
+def _warm(database: Database, crew: Crew, chosen: Sequence[Case], workers: int) -> int:
+    """The number of changes that were curated until each worker had a part in it. Raises
+    RuntimeError when one has none."""
+    step = _BATCH * workers
+    for start in range(0, _WARMING, step):
+        _curate(database, crew, chosen[start : start + step])
+        with database.read() as session:
+            leases = select(LeaseRow.owner).where(col(LeaseRow.resource).startswith("change:"))
+            if len(set(session.exec(leases))) == workers:
+                return start + step
+    raise RuntimeError(f"not all of {workers} workers took changes, of {_WARMING}")
+
+
+def _curate(database: Database, crew: Crew, chosen: Sequence[Case]) -> None:
+    """Settle these changes and wait until each has gone on. Raises RuntimeError."""
+    with database.write() as session:
+        session.add_all(settled(case.change) for case in chosen)
     until = time.monotonic() + _LIMIT_S
     left = 0
     while time.monotonic() < until:
@@ -176,9 +195,10 @@ def _wait(database: Database, crew: Crew) -> None:
     raise RuntimeError(f"{left} changes were not curated within {_LIMIT_S:.0f} s")
 
 
-def _read(database: Database, number: int) -> tuple[list[dt.datetime], int]:
-    """When the proposals were made, in order, and how many changes were worked on twice: a fencing
-    token counts the claims. Raises RuntimeError when a change did not become a proposal."""
+def _read(database: Database, warm: int, number: int) -> tuple[list[dt.datetime], int]:
+    """When the proposals after the first `warm` were made, in order, and how many changes were
+    worked on twice: a fencing token counts the claims. Raises RuntimeError when a change did not
+    become a proposal."""
     with database.read() as session:
         drafts = session.exec(select(DraftRow.change_id, DraftRow.created_at)).all()
         states = Counter(session.exec(select(ChangeRow.state)).all())
@@ -189,11 +209,11 @@ def _read(database: Database, number: int) -> tuple[list[dt.datetime], int]:
                 col(LeaseRow.resource).startswith("change:")
             )
         ).all()
-    if states != {ChangeState.IN_REVIEW: number}:
+    if states != {ChangeState.IN_REVIEW: warm + number}:
         raise RuntimeError(f"not every change became a proposal: {dict(states)}; {first}")
     again = {f"change:{n}" for n, drafted in Counter(n for n, _ in drafts).items() if drafted > 1}
     again |= {resource for resource, token in claims if token > 1}
-    return sorted(at for _, at in drafts), len(again)
+    return sorted(at for n, at in drafts if n > warm), len(again)
 
 
 class Model:

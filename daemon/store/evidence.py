@@ -18,18 +18,22 @@ class SqlEvidenceStore:
         self._database = database
 
     async def put(self, *evidence: Evidence) -> None:
+        by_id = {one.id: one for one in evidence}
+
         def work(session: Session) -> None:
-            for one in {e.id: e for e in evidence}.values():
-                if session.get(EvidenceRow, one.id) is None:
-                    session.add(
-                        EvidenceRow(
-                            id=one.id,
-                            source=one.source,
-                            url=one.url,
-                            retrieved_at=one.retrieved_at,
-                            text=one.text,
-                        )
-                    )
+            stored = select(EvidenceRow.id).where(col(EvidenceRow.id).in_(by_id))
+            known = set(session.exec(stored))
+            session.add_all(
+                EvidenceRow(
+                    id=one.id,
+                    source=one.source,
+                    url=one.url,
+                    retrieved_at=one.retrieved_at,
+                    text=one.text,
+                )
+                for one in by_id.values()
+                if one.id not in known
+            )
 
         await self._database.writing(work)
 
