@@ -22,13 +22,16 @@ from daemon.errors import BlobError
 SUFFIX = ".jsonl.gz"
 VERSION_TABLE = "alembic_version"
 _PORTION = 500
+_LEVEL = 6
+"""Of compression; 9, Python's own choice, takes half as long again for a few percent."""
 
 
 def dump(connection: Connection, folder: Path) -> dict[str, int]:
     """Write all tables below `folder`, from the connection's snapshot; rows by table."""
     counts: dict[str, int] = {}
     for table in tables_of(connection):
-        with gzip.open(folder / f"{table.name}{SUFFIX}", "wt", encoding="utf-8") as output:
+        path = folder / f"{table.name}{SUFFIX}"
+        with gzip.open(path, "wt", _LEVEL, encoding="utf-8") as output:
             counts[table.name] = 0
             rows = connection.execute(select(table).execution_options(yield_per=_PORTION))
             for row in rows.mappings():

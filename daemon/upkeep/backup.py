@@ -82,7 +82,10 @@ class Backups:
             }
             _write(part / MANIFEST, json.dumps(manifest, indent=1))
             for path in [*part.rglob("*"), part]:
-                _flush(path)
+                if (
+                    path.is_dir() or path.stat().st_nlink == 1
+                ):  # a link's file was flushed as a blob
+                    _flush(path)
             os.replace(part, root / name)
             _flush(root)
         except BaseException:
