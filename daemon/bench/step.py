@@ -25,7 +25,7 @@ from knowledge.world import Split
 from trainer.job import ADAPTER, JobSpec, create_job
 
 _TITLES = {
-    "embedded": "embedded model, 28 prompts",
+    "embedded": "embedded model, 32 prompts",
     "large": "8 layers of 512, 8k vocabulary, teacher prefix 512, 2 x 8 rollouts of 128",
 }
 _BARS = {"embedded": 2.0, "large": 3.0}

@@ -52,7 +52,8 @@ _LARGE_MICRO_TOKENS = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one side did. `flops` is the arithmetic that the mathematics of one step asks for."""
+    """What one side did. `flops` is the arithmetic that the mathematics of one step asks for,
+    `rows` the rollouts that it learns from."""
 
     step_s: list[float]
     peak_bytes: int
@@ -80,6 +81,7 @@ def _settings(config: str, steps: int) -> DistilSettings:
     assert settings is not None
     same = {"steps": steps, "top_k": 64, "weighting": "none", "repetition_limit": 1.0}
     same |= {"steps_per_extra_edit": 0, "mask_truncated": False}
+    same |= {"updates_per_round": 1}  # TRL samples for each step; the pool is one step's prompts
     if config == "large":
         same |= {"prompts": 2, "rollouts": 8, "max_new_tokens": 128}
     return settings.model_copy(update=same)
@@ -180,15 +182,25 @@ def _ours(
     none = range(len(prompts), len(prompts))
     pool = Pool(prompts=prompts, sources=(range(len(prompts)), none, none))
     internalize(session, pool, settings)
+    rows_a_step = settings.prompts * settings.rollouts
+    _check_batches(job, steps, rows_a_step)
     tokens = session.metrics["distil"]["tokens"] / steps
     return Measured(
         step_s=clock.steps(),
         peak_bytes=clock.peak(),
         spent_s=session.journal.spent_s,
         flops=_flops(engine, prompts, settings.rollouts, tokens),
-        rows=settings.prompts * settings.rollouts,
+        rows=rows_a_step,
         new_tokens=tokens,
     )
+
+
+def _check_batches(job: Path, steps: int, rows: int) -> None:
+    """Raises RuntimeError unless each step learned from as many rollouts as TRL is given."""
+    lines = (job / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line)["rollouts"] for line in lines]
+    if found != [rows] * steps:
+        raise RuntimeError(f"the steps learned from {found} rollouts, TRL's from {rows} each")
 
 
 def _flops(
