@@ -248,7 +248,7 @@ class JsonChat:
             temperature=settings.temperature,
             max_tokens=settings.max_tokens,
             seed=settings.seed + draw,
-            **more,
+            extra_body=more,  # as it is: the client would walk through the schema at each call
         )
 
     def _reply(self, answer: Any) -> Reply:
