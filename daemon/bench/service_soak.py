@@ -50,9 +50,11 @@ _TAKEN_IN_H = 6
 _AT_FIRST = frozenset({"sweep"})
 """Lines that run once when the service starts for the first time."""
 _LOOK_S = 0.01
-_PATIENCE_S = 20.0
-"""A slot that has not been run for so long is missed: time moves on, and it is counted."""
-_STUCK_S = 300.0
+_PATIENCE_S = 120.0
+"""A slot that has not been run for so long is missed: time moves on, and its line, which is counted
+at the end, is not waited for any more."""
+_STUCK_S = 900.0
+"""So long without an hour, or at the end without a stage of a release, is a service that hangs."""
 _DAY = dt.timedelta(days=1)
 _SETTINGS = (
     "[schedule]",
@@ -144,25 +146,31 @@ class Soak(Play):
             if (expression := getattr(schedule, name))
         }
         self._seen = dict.fromkeys(self._planned, 0)
-        """By line: how many of its slots have been run or given up."""
-        self._asked_at = time.monotonic()
+        """By line: how many of its slots have been run."""
+        self._missed: set[str] = set()
+        """Lines that missed a slot."""
+        self._moved_at = time.monotonic()
 
     def through(self) -> None:
         """To the end. Raises RuntimeError when the service falls or hangs."""
-        sampled = self._start
-        moved_at = time.monotonic()
+        sampled, stages = self._start, self._stages()
         while not self.over:
             if self.step():
-                self._asked_at = moved_at = time.monotonic()
+                self._moved_at = time.monotonic()
                 now = self._home.clock.now()
                 if now - sampled >= _DAY:
                     sampled = now
                     self.samples.append(self._sample(now))
+            elif self._home.clock.now() >= self._end and stages != self._stages():
+                stages, self._moved_at = self._stages(), time.monotonic()
             if (status := self._home.exit_status()) is not None:
                 raise RuntimeError(f"the service ended with {status}: {self._home.last_words()}")
-            if time.monotonic() - moved_at > _STUCK_S:
+            if time.monotonic() - self._moved_at > _STUCK_S:
                 raise RuntimeError(f"nothing moved for {_STUCK_S:.0f} s: {self._home.last_words()}")
             time.sleep(_LOOK_S)
+
+    def _stages(self) -> list[ReleaseState]:
+        return [release.state for release in self._services.releases.list()]
 
     def _caught_up(self) -> bool:
         if not self._in_time():
@@ -176,12 +184,15 @@ class Soak(Play):
         """Whether what the timetable had for now has been run."""
         self._witness.read()
         now = self._home.clock.now()
-        late = time.monotonic() - self._asked_at > _PATIENCE_S
-        for name, slots in self._planned.items():
-            ran = self._witness.ran.get(name, {})
+        late = time.monotonic() - self._moved_at > _PATIENCE_S
+        for name in self._planned.keys() - self._missed:
+            slots, ran = self._planned[name], self._witness.ran.get(name, {})
             while self._seen[name] < len(slots) and slots[self._seen[name]] <= now:
-                if slots[self._seen[name]] not in ran and not late:
-                    return False
+                if slots[self._seen[name]] not in ran:
+                    if not late:
+                        return False
+                    self._missed.add(name)
+                    break
                 self._seen[name] += 1
         return True
 
@@ -219,7 +230,6 @@ class Soak(Play):
             wrong = sum(ran.get(slot, 0) != 1 for slot in {*slots, *ran})
             lines[name] = len(slots), sum(ran.values()), wrong
         counts = self._services.review.counts()
-        states = [release.state for release in self._services.releases.list()]
         log = self._log.entries[: self._log.end(self._home.clock.now())]
         return Year(
             asked=asked,
@@ -231,7 +241,7 @@ class Soak(Play):
             events=sum(entry.edit is not None for entry in log),
             changes=self.decided,
             taught=counts.get(ChangeState.LIVE, 0),
-            releases=states.count(ReleaseState.PROMOTED),
+            releases=self._stages().count(ReleaseState.PROMOTED),
             tables=tuple(bytes_by_table(self._databases[0])),
             started=self._start,
             ended=self._end,
