@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli import context
-from daemon.serving.access import Access
+from daemon.serving.access import Access, keys_needed
 
 app = typer.Typer(help="API keys of the gateway.", no_args_is_help=True)
 
@@ -37,8 +37,14 @@ def list_keys(json: context.Json = False) -> None:
 @app.command()
 def revoke(name: Name, json: context.Json = False) -> None:
     """Take a key back; from now on the gateway refuses it."""
-    Access(context.settings().home).revoke(name)
+    settings = context.settings()
+    access, gateway = Access(settings.home), settings.gateway
+    access.revoke(name)
     if json:
         context.print_json({"revoked": name})
-    else:
-        context.say(f"the key {name} is revoked")
+        return
+    context.say(f"the key {name} is revoked")
+    if not access.keys():
+        needed = keys_needed(gateway.host, public=gateway.public)
+        who = "nobody but this machine's own tools" if needed else "everybody who reaches it"
+        context.say(f"it was the last one: the gateway now answers {who}")

@@ -20,7 +20,7 @@ from daemon.listening import listen
 from daemon.registry.blobs import Blobs
 from daemon.registry.service import Registry
 from daemon.sections import UpstreamKind
-from daemon.serving.access import Access, check_exposure
+from daemon.serving.access import access_of
 from daemon.serving.batching import Batcher
 from daemon.serving.embedded_upstream import EmbeddedUpstream
 from daemon.serving.gateway import Gateway, Limits
@@ -55,8 +55,7 @@ def run(settings: Settings) -> None:
     that cannot be read."""
     signal.signal(signal.SIGTERM, _leave)  # until it answers: reading a model may take long
     chosen = settings.gateway
-    access = Access(settings.home)
-    check_exposure(chosen.host, access, public=chosen.public)
+    access = access_of(settings.home, chosen.host, public=chosen.public)
     listening = listen(chosen.host, chosen.port, "gateway.port")
     database = Database.open(settings.database_url, patience_s=SERVER_PATIENCE_S)
     try:

@@ -1,8 +1,8 @@
 """Who may ask the gateway: API keys, of which only hashes are stored.
 
 Owns `keys/gateway.json` and `keys/local.key`, the key of this machine's own command line and web.
-Without any named key the gateway answers everybody who reaches it, so it is then bound to this
-machine alone.
+Without any named key a gateway that only this machine reaches answers everybody; one that others
+reach answers this machine's own tools alone, unless the settings call it public.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ FILE = "gateway.json"
 LOCAL = "local.key"
 _PREFIX = "alm-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_Stamp = tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +36,15 @@ class ApiKey:
 
 
 class Access:
-    """The keys of one home. Changes in the file count from the next request on."""
+    """The keys of one home. Changes in the file count from the next request on.
 
-    def __init__(self, home: Path) -> None:
+    `needed`: whether a key is asked for also when none was made, or the last one was taken back.
+    """
+
+    def __init__(self, home: Path, *, needed: bool = False) -> None:
         self._folder = home / "keys"
-        self._seen: tuple[int, int] | None = None
+        self._needed = needed
+        self._seen: tuple[_Stamp, _Stamp] | None = None
         self._keys: dict[str, str] = {}
         self._local: str | None = None
 
@@ -86,7 +91,7 @@ class Access:
         """Whose key an `Authorization` header carries: `anybody` while no key is needed, `local`
         for this machine's own tools; None when the header carries no key that counts."""
         self._refresh()
-        if not self._keys:
+        if not self._keys and not self._needed:
             return "anybody"
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
@@ -97,17 +102,12 @@ class Access:
         return self._keys.get(found)
 
     def _refresh(self) -> None:
-        try:
-            stat = (self._folder / FILE).stat()
-        except FileNotFoundError:
-            self._seen, self._keys = None, {}
-            return
-        seen = (stat.st_mtime_ns, stat.st_ino)
+        seen = (_stamp(self._folder / FILE), _stamp(self._folder / LOCAL))
         if seen == self._seen:
             return
         self._keys = {key.sha256: key.name for key in self.keys()}
         local = self._folder / LOCAL
-        self._local = _hash(local.read_text(encoding="ascii")) if local.exists() else None
+        self._local = _hash(local.read_text(encoding="ascii")) if seen[1] else None
         self._seen = seen
 
     def _save(self, keys: list[ApiKey]) -> None:
@@ -116,18 +116,34 @@ class Access:
         _write(self._folder / FILE, json.dumps([asdict(key) for key in keys], indent=1))
 
 
-def check_exposure(host: str, access: Access, *, public: bool) -> None:
-    """Raises ConfigError when the gateway would answer strangers: bound beyond this machine without
-    any key."""
+def keys_needed(host: str, *, public: bool) -> bool:
+    """Whether a gateway bound to `host` would answer strangers, if it asked for no key."""
     try:
         beyond = not ip_address(host).is_loopback
     except ValueError:
         beyond = host != "localhost"
-    if beyond and not public and not access.keys():
+    return beyond and not public
+
+
+def access_of(home: Path, host: str, *, public: bool) -> Access:
+    """Who may ask a gateway that is bound to `host`. Raises ConfigError when nobody could: it needs
+    keys, and there is none."""
+    access = Access(home, needed=keys_needed(host, public=public))
+    if keys_needed(host, public=public) and not access.keys():
         raise ConfigError(
             f"gateway.host is {host}, and no API key exists: make one with `almanac key create "
             "NAME`, or say that anybody may ask with gateway.public=true"
         )
+    return access
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes with a file's content; None while there is none."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino
 
 
 def _hash(key: str) -> str:

@@ -13,7 +13,7 @@ import httpx
 
 from daemon.config import Settings
 from daemon.errors import AlmanacError, Retryable
-from daemon.serving.access import Access
+from daemon.serving.access import Access, keys_needed
 from daemon.serving.announcement import announced_url
 from daemon.serving.versions import MODEL
 
@@ -38,7 +38,8 @@ class GatewayClient:
         gateway = settings.gateway
         self.url = announced_url(settings.home) or f"http://{gateway.host}:{gateway.port}"
         access = Access(settings.home)
-        self._headers = {"Authorization": f"Bearer {access.local()}"} if access.keys() else {}
+        asked = keys_needed(gateway.host, public=gateway.public) or access.keys()
+        self._headers = {"Authorization": f"Bearer {access.local()}"} if asked else {}
 
     def ask(
         self,

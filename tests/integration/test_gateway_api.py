@@ -13,7 +13,8 @@ import openai
 import pytest
 import structlog
 
-from daemon.serving.access import Access
+from daemon.errors import ConfigError
+from daemon.serving.access import Access, access_of, keys_needed
 from daemon.serving.gateway import Limits
 from tests.gateway_fakes import (
     BASE,
@@ -305,6 +306,41 @@ def test_keys_are_needed_once_there_is_one(tmp_path: Path) -> None:
         with pytest.raises(openai.AuthenticationError):
             ask(key)
         assert httpx.get(f"{url}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_gateway_that_others_reach_is_not_opened_by_taking_the_last_key_back(
+    tmp_path: Path, lost: bool
+) -> None:
+    with pytest.raises(ConfigError, match="almanac key create"):
+        access_of(tmp_path, "0.0.0.0", public=False)
+    key = Access(tmp_path).create("ann")
+    access = access_of(tmp_path, "0.0.0.0", public=False)
+    assert access.holder(f"Bearer {key}") == "ann"
+    if lost:
+        (tmp_path / "keys" / "gateway.json").unlink()
+    else:
+        access.revoke("ann")
+    for header in (None, "", f"Bearer {key}", "Bearer None"):
+        assert access.holder(header) is None
+    assert access.holder(f"Bearer {access.local()}") == "local"
+    assert access.holder(f"Bearer {access.create('ben')}") == "ben"
+
+
+@pytest.mark.parametrize(
+    ("host", "public", "needed"),
+    [
+        ("127.0.0.1", False, False),
+        ("localhost", False, False),
+        ("::1", False, False),
+        ("0.0.0.0", False, True),
+        ("::", False, True),
+        ("gateway.example.org", False, True),
+        ("0.0.0.0", True, False),
+    ],
+)
+def test_a_gateway_that_strangers_reach_needs_keys(host: str, public: bool, needed: bool) -> None:
+    assert keys_needed(host, public=public) is needed
 
 
 def test_the_request_log_names_the_version_and_not_the_prompt(bench: Bench) -> None:
