@@ -1,6 +1,7 @@
 """The gateway as a child of the service: started, started again when it ends, ended in time.
 
-Owns its life and the look at its health; what it serves is `daemon.serving`'s.
+Owns its life and the look at its health: one that no longer answers is told, then ended, so that it
+is started again. What it serves is `daemon.serving`'s.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from typing import Any
 
 import httpx
 import structlog
@@ -21,7 +23,14 @@ from daemon.upkeep.degraded import Degraded, Mode
 
 _RESTART_S = 5.0
 _CONFIG_EXIT = 2
-_LOOK_S = 0.1
+_READY_LOOK_S = 0.1
+_ANSWER_S = 5.0
+LOOK_S = 10.0
+"""How often the service has `look` called."""
+SILENT_TOLD, SILENT_ENDED = 3, 12
+"""So many looks in a row without an answer are told, and so many more end it."""
+STARTING_TOLD = 30
+"""So many looks at one that reads its model are told; it is not ended, a large one takes long."""
 
 log = structlog.get_logger()
 
@@ -33,13 +42,16 @@ class GatewayChild:
         self._settings = settings
         self._degraded = degraded
         self._child: asyncio.subprocess.Process | None = None
+        self._silent = 0
+        self._starting = 0
         self.given_up = False
         """It ended for a reason that a person has to mend."""
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Run it until `stop`; the caller then calls `end`."""
-        (self._settings.home / ANNOUNCEMENT).unlink(missing_ok=True)
         while not stop.is_set():
+            (self._settings.home / ANNOUNCEMENT).unlink(missing_ok=True)  # of one that was killed
+            self._silent = self._starting = 0
             try:
                 self._child = await self._start()
             except OSError as error:  # no memory for a process, or no room for one more
@@ -56,7 +68,8 @@ class GatewayChild:
                 return
             status = self._child.returncode
             log.error("gateway.ended", status=status)
-            self._degraded.report(Mode.GATEWAY, f"the gateway ended with status {status}")
+            self._degraded.report(Mode.SERVING, None)
+            self._degraded.report(Mode.GATEWAY, self._why_ended(status))
             if status == _CONFIG_EXIT:
                 self.given_up = True
                 return  # it said why; a person has to mend it, the rest goes on
@@ -82,24 +95,73 @@ class GatewayChild:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
         while loop.time() < until and not self.given_up:
-            if await self.answers():
+            health = await self._health()
+            if health is not None and health["answers"]:
+                self._heard(health)
                 return True
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_READY_LOOK_S)
         return False
 
-    async def answers(self) -> bool:
-        """Whether its health is good now."""
+    async def look(self) -> None:
+        """Tell how it is. One that does not answer look after look is ended; `keep` starts it
+        again."""
+        child = self._child
+        if child is None or child.returncode is not None:
+            return  # `keep` has told it
+        announced = announced_url(self._settings.home) is not None
+        health = await self._health()
+        if child is not self._child or child.returncode is not None:
+            return
+        if health is not None:
+            self._heard(health)
+        elif not announced:
+            self._still_starting("reading its model")
+        else:
+            self._silent += 1
+            if self._silent >= SILENT_TOLD:
+                self._degraded.report(Mode.GATEWAY, self._silence())
+            if self._silent >= SILENT_ENDED:
+                log.error("gateway.hangs", looks=self._silent)
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()  # a loop that hangs hears no other signal
+
+    def _heard(self, health: dict[str, Any]) -> None:
+        self._silent = 0
+        why = "; ".join(health["problems"])
+        if health["answers"]:
+            self._starting = 0
+            self._degraded.report(Mode.GATEWAY, None)
+            self._degraded.report(Mode.SERVING, why or None)
+        elif why:
+            self._degraded.report(Mode.GATEWAY, f"the gateway refuses every request: {why}")
+        else:
+            self._still_starting("loading its first version")
+
+    def _still_starting(self, doing: str) -> None:
+        self._starting += 1
+        if self._starting >= STARTING_TOLD:
+            text = f"the gateway has been {doing} for {self._starting * LOOK_S / 60:.0f} minutes"
+            self._degraded.report(Mode.GATEWAY, text)
+
+    def _silence(self) -> str:
+        return f"the gateway runs and has not answered {self._silent} looks in a row"
+
+    def _why_ended(self, status: int | None) -> str:
+        if self._silent >= SILENT_ENDED:
+            return f"{self._silence()}; it was ended"
+        return f"the gateway ended with status {status}"
+
+    async def _health(self) -> dict[str, Any] | None:
+        """What it says of itself; None when it says nothing."""
         url = announced_url(self._settings.home)
         if url is None:
-            return False
+            return None
         try:
-            async with httpx.AsyncClient(timeout=2.0) as client:
-                good = (await client.get(f"{url}/healthz")).status_code == 200
-        except httpx.HTTPError:
-            return False
-        if good:
-            self._degraded.report(Mode.GATEWAY, None)
-        return good
+            async with httpx.AsyncClient(timeout=_ANSWER_S, trust_env=False) as client:
+                said = (await client.get(f"{url}/healthz")).json()
+            return {"answers": bool(said["answers"]), "problems": [*map(str, said["problems"])]}
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
+            return None
 
     async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(

@@ -20,6 +20,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from daemon.accounts import Role as Right
 from daemon.accounts.service import LINK_H
 from daemon.controllers.failures import of_the_machine
+from daemon.gateway_child import LOOK_S as GATEWAY_LOOK_S
 from daemon.gateway_child import GatewayChild
 from daemon.intake import Intake
 from daemon.listening import listen
@@ -129,6 +130,8 @@ class ServiceLoop:
         self._every(_LEADER_LOOK_S, "leader", self._lead)
         self._every(_LEADER_LOOK_S, "disk", self._look_at_disk)
         self._every(10.0, "signs", self._sign)
+        if self._gateway is not None:
+            self._every(GATEWAY_LOOK_S, "gateway", self._gateway.look)
         for name in self._almanac.controllers:
             self._every(
                 self._settings.schedule.tick_s, name, lambda name=name: self._reconcile(name)
@@ -254,8 +257,6 @@ class ServiceLoop:
         self._degraded.report(Mode.BUDGET, spent)
 
     async def _sign(self) -> None:
-        if self._gateway is not None:
-            await self._gateway.answers()
         await asyncio.to_thread(self._signs.write)
         self._degraded.report(Mode.DATABASE, None)
 

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import Receive, Scope, Send
 
 from daemon.serving.access import Access
@@ -29,6 +30,7 @@ from daemon.serving.errors import (
     TookTooLong,
     VersionRefused,
 )
+from daemon.serving.metrics import metrics_of
 from daemon.serving.openai_api import error_body
 from daemon.serving.reconcile import Reconciler
 from daemon.serving.residents import Residents
@@ -154,6 +156,7 @@ class Gateway:
         status = "loading" if current is None else "degraded" if problems else "ok"
         return {
             "status": status,
+            "answers": current is not None and not self.upstream.problem,
             "alias": self.alias,
             "generation": self.reconciler.generation,
             "version": current.label if current else None,
@@ -267,7 +270,11 @@ def create_app(gateway: Gateway) -> FastAPI:
     @app.get("/healthz")
     async def healthz() -> JSONResponse:
         health = gateway.health()
-        return JSONResponse(health, status_code=503 if health["status"] == "loading" else 200)
+        return JSONResponse(health, status_code=200 if health["answers"] else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(metrics_of(gateway.health), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     return app
 

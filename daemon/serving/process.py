@@ -54,6 +54,7 @@ async def _until_told(server: Server, listening: socket.socket) -> bool:
     catch_signals(stop)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     told = asyncio.create_task(stop.wait())
+    feeding = asyncio.create_task(_feed_watchdog())
     await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     if told.done():
         log.info("gateway.draining")
@@ -61,4 +62,13 @@ async def _until_told(server: Server, listening: socket.socket) -> bool:
     told.cancel()
     server.should_exit = True
     await serving
+    feeding.cancel()
     return server.started
+
+
+async def _feed_watchdog() -> None:
+    """Tell systemd that the loop which answers comes round."""
+    every_s = sdnotify.watchdog_s()
+    while every_s is not None:
+        sdnotify.notify(WATCHDOG="1")
+        await asyncio.sleep(every_s)

@@ -22,6 +22,7 @@ class Mode(StrEnum):
     BUDGET = "budget"
     ACCELERATOR = "accelerator"
     GATEWAY = "gateway"
+    SERVING = "serving"
     PAUSED = "paused"
     WATCHER = "watcher"
     INTEGRITY = "integrity"
@@ -63,6 +64,10 @@ MEANINGS: Mapping[Mode, Meaning] = {
     Mode.GATEWAY: Meaning(
         goes_on="everything but serving goes on; the gateway is started again by itself",
         cure="read the gateway's last lines in the log",
+    ),
+    Mode.SERVING: Meaning(
+        goes_on="everything goes on; the gateway answers with the version that it has loaded",
+        cure="mend what the reason names, or promote another version, or roll back",
     ),
     Mode.PAUSED: Meaning(
         goes_on="reviewing and serving go on",

@@ -94,6 +94,7 @@ def hanging(root: Path, home: Path, drain_s: float) -> Iterator[subprocess.Popen
         try:
             until(lambda: announced_url(home), 30.0)
             url = announced_url(home)
+            until(lambda: httpx.get(f"{url}/healthz", timeout=5.0).status_code == 200, 5.0)
             body = {"model": "almanac", "messages": [{"role": "user", "content": "Who?"}]}
             asked: Future[httpx.Response] = asking.submit(
                 httpx.post, f"{url}/v1/chat/completions", json=body, timeout=30.0
@@ -103,6 +104,19 @@ def hanging(root: Path, home: Path, drain_s: float) -> Iterator[subprocess.Popen
             yield gateway
         finally:
             gateway.kill()
+
+
+def test_a_gateway_of_its_own_tells_systemd_that_it_lives(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        with hanging(root, tmp_path, 1.0):
+            assert manager.recv(500).startswith(b"READY=1")
+            assert [manager.recv(500) for _ in range(3)] == [b"WATCHDOG=1"] * 3
 
 
 def test_a_request_that_does_not_end_keeps_no_gateway(root: Path, tmp_path: Path) -> None:
