@@ -110,7 +110,10 @@ def _named(edit: Revision, size: int) -> BulkRun:
 
 
 async def _size(edit: Revision, source: Changes) -> int:
-    """Items that the editor touched with the same summary within an hour around the edit."""
+    """Items that the editor touched with the same summary within an hour around the edit; 0 for an
+    editor whose name is hidden, because nobody can be asked for."""
+    if not edit.user:
+        return 0
     summary = run_summary(edit.comment)
     items = {
         row.item

@@ -9,36 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypedDict
 
 from agents.bulk import with_runs, without_dismissed
 from agents.demands import Demands, with_demands
 from agents.errors import Permanent, Retryable
-from agents.ledger import Base, Candidate, EditVerdict, ItemOutcome, WatchLedger
+from agents.ledger import Base, EditVerdict, ItemOutcome, WatchLedger
 from agents.loading import loaded
+from agents.looks import Look, alone, deleted, is_of_the_source, still_open, told, unknown
 from agents.signals import Risks, relabelled, with_signals
+from agents.surroundings import learn, survey
 from agents.wikidata.api import Fetched, RecentChange
-from agents.wikidata.classify import (
-    ItemHistory,
-    ItemJudgement,
-    classify_item,
-)
+from agents.wikidata.classify import ItemHistory, classify_item
 from agents.wikidata.editors import Profile
-from agents.wikidata.entity import EntityDoc, base_document, is_item_value, parse_entity
+from agents.wikidata.entity import EntityDoc, base_document, parse_entity
+from agents.wikidata.errors import BrokenAnswer
 from agents.wikidata.gate import WatchSettings, accept, dismissals, gate, verdicts
 from agents.wikidata.history import Revision
 from agents.wikidata.memory import Memory
 from agents.wikidata.reasoning import classify_explain
-from agents.wikidata.side import OFFICES, STORED_HELPERS, UPWARD, SideFacts
+from agents.wikidata.side import STORED_HELPERS, SideFacts
 from agents.wikidata.turnstile import WINDOW, Turnstile
 from knowledge.facts import ChangeKind
 from knowledge.properties import WATCHED
 
 __all__ = ["Source", "WatchSettings", "Watcher"]
 
-_CLOSURE_DEPTH = 6
 _STORED = (*WATCHED, *STORED_HELPERS)
 
 
@@ -58,25 +56,9 @@ class Source(Protocol):
     async def users(self, names: Iterable[str]) -> dict[str, Profile]: ...
 
 
-@dataclass(slots=True)
-class _Look:
-    """One item on its way through the graph."""
-
-    item: str
-    base: Base
-    memory: Memory
-    settling: list[Candidate]
-    head: EntityDoc | None = None
-    revisions: list[Revision] = field(default_factory=list)
-    history: ItemHistory | None = None
-    judgement: ItemJudgement | None = None
-    outcome: ItemOutcome | None = None
-    """Set as soon as nothing further is to be done for the item."""
-
-
 class _Batch(TypedDict):
     items: list[str]
-    looks: list[_Look]
+    looks: list[Look]
     facts: SideFacts
     handled: int
 
@@ -158,47 +140,53 @@ class Watcher:
         looks = []
         for item in items:
             base = bases.get(item) or Base(item=item, revision=0, entity=None)
-            memory = Memory.read(base.entity)
-            look = _Look(item, base, memory, settling.get(item, []), fetched.docs.get(item))
-            if item in fetched.redirects:
-                await self._merged(look, fetched.redirects[item])
-            elif look.head is None:
-                look.outcome = _unknown(item, fetched.broken.get(item, "no answer for the item"))
-            elif look.head.missing:
-                look.outcome = _deleted(look)
+            look = Look(item, base, settling.get(item, []), fetched.docs.get(item))
+            await alone(look, partial(self._begin, fetched=fetched))
             looks.append(look)
         return {"looks": looks}
 
+    async def _begin(self, look: Look, fetched: Fetched) -> None:
+        """What is remembered of the item, and whether it is there at all."""
+        look.memory = Memory.read(look.base.entity)
+        if look.item in fetched.redirects:
+            await self._merged(look, fetched.redirects[look.item])
+        elif look.head is None:
+            reason = fetched.broken.get(look.item, "no answer for the item")
+            look.outcome = unknown(look.item, reason)
+        elif look.head.missing:
+            look.outcome = deleted(look)
+
     async def _ask(self, items: Sequence[str]) -> Fetched:
-        """Heads of the items. One id that is refused takes none of the others with it: they are
-        asked for one at a time, and it comes back as broken. Raises Permanent when several were
-        asked for and every one is refused, because then it is not the ids that are at fault."""
+        """Heads of the items. One id that is refused, or that no answer is whole with, takes none
+        of the others with it: they are asked for one at a time, and it comes back as broken.
+        Raises when several were asked for and none is answered, because then it is not the ids
+        that are at fault."""
         try:
             return await self._api.entities(items)
-        except Permanent as error:
+        except (Permanent, BrokenAnswer) as error:
             if len(items) == 1:
                 return Fetched(broken={items[0]: str(error)})
             refusal = error
         found = Fetched()
         for item in items:
             try:
-                alone = await self._api.entities([item])
-            except Permanent as error:
+                single = await self._api.entities([item])
+            except (Permanent, BrokenAnswer) as error:
                 found.broken[item] = str(error)
                 continue
-            found.docs |= alone.docs
-            found.redirects |= alone.redirects
-            found.broken |= alone.broken
+            found.docs |= single.docs
+            found.redirects |= single.redirects
+            found.broken |= single.broken
         if all(item in found.broken for item in items):
             raise refusal
         return found
 
     async def _view(self, state: _Batch) -> dict[str, Any]:
         """The history between base and head, and both states as documents."""
-        await asyncio.gather(*(self._read(look) for look in _open(state)))
+        await asyncio.gather(*(alone(look, self._read) for look in still_open(state["looks"])))
         return {"looks": state["looks"]}
 
-    async def _read(self, look: _Look) -> None:
+    async def _read(self, look: Look) -> None:
         now, head = self._clock(), look.head
         assert head is not None
         if look.base.entity is None:
@@ -210,10 +198,10 @@ class Watcher:
             if head.revision > since:
                 look.revisions = await self._api.history(look.item, since, head.revision)
         except (Permanent, Retryable) as error:
-            look.outcome = _unknown(look.item, str(error))
+            look.outcome = unknown(look.item, str(error))
             return
         if self._too_fresh(look, now):
-            look.outcome = _unknown(look.item, "edited a moment ago: left for the next look")
+            look.outcome = unknown(look.item, "edited a moment ago: left for the next look")
             return
         look.history = ItemHistory(
             base=base,
@@ -228,54 +216,59 @@ class Watcher:
         )
 
     async def _diff(self, state: _Batch) -> dict[str, Any]:
-        """Which other items must be known to judge what differs, and those items."""
-        wanted: set[str] = set()
-        for look in _open(state):
-            if look.history is not None:
-                wanted |= _values_in_question(look.history, self._settings.properties)
-        facts = SideFacts({}, {})
-        await self._learn(facts, wanted)
-        offices = {
-            office
-            for look in _open(state)
-            if look.head is not None
-            for helpers in OFFICES.values()
-            for office in look.head.items(*helpers)
-        }
-        await self._learn(facts, offices if wanted else ())
-        await self._climb(facts, wanted)
+        """Other items that must be known to judge what differs: all at once, or, where that
+        fails, for one look after the other."""
+        facts, looks = SideFacts({}, {}), still_open(state["looks"])
+        try:
+            await self._survey(facts, looks)
+        except Exception as error:
+            if is_of_the_source(error):
+                raise
+            for look in looks:
+                await alone(look, lambda one: self._survey(facts, [one]))
         return {"facts": facts}
 
+    async def _survey(self, facts: SideFacts, looks: Sequence[Look]) -> None:
+        histories = [look.history for look in looks if look.history is not None]
+        await survey(self._api, facts, histories, self._settings.properties)
+
     async def _classify(self, state: _Batch) -> dict[str, Any]:
-        now = self._clock()
-        for look in _open(state):
-            assert look.history is not None
-            judgement = classify_item(
-                look.history,
-                state["facts"],
-                now,
-                properties=self._settings.properties,
-                cutoff=look.memory.legacy or self._settings.cutoff,
-            )
-            bulk = self._settings.bulk_items
-            judgement = await with_runs(look.history, judgement, look.settling, self._api, bulk)
-            judgement = await with_demands(
-                look.history, judgement, self._demands, state["facts"], self._learn, now.date()
-            )
-            judgement = await with_signals(look.history, judgement, self._api, self._risks)
-            look.judgement = relabelled(judgement)
+        for look in still_open(state["looks"]):
+            await alone(look, partial(self._judge, facts=state["facts"]))
         return {"looks": state["looks"]}
 
+    async def _judge(self, look: Look, facts: SideFacts) -> None:
+        now, history = self._clock(), look.history
+        assert history is not None
+        judgement = classify_item(
+            history,
+            facts,
+            now,
+            properties=self._settings.properties,
+            cutoff=look.memory.legacy or self._settings.cutoff,
+        )
+        bulk = self._settings.bulk_items
+        judgement = await with_runs(history, judgement, look.settling, self._api, bulk)
+        judgement = await with_demands(
+            history, judgement, self._demands, facts, partial(learn, self._api), now.date()
+        )
+        judgement = await with_signals(history, judgement, self._api, self._risks)
+        look.judgement = relabelled(judgement)
+
     async def _gate(self, state: _Batch) -> dict[str, Any]:
-        now, looks = self._clock(), _open(state)
+        now, looks = self._clock(), still_open(state["looks"])
         editors, runs = _at_work(looks)
         caps = self._settings.caps
         traffic = await self._ledger.traffic(editors, runs, now - WINDOW, caps.sample)
         turnstile = Turnstile(traffic, caps)
-        for look in looks:
+
+        async def pass_through(look: Look) -> None:
             assert look.judgement is not None
             look.judgement = relabelled(without_dismissed(look.judgement, traffic))
             look.outcome = self._outcome(look, now, turnstile)
+
+        for look in looks:
+            await alone(look, pass_through)
         return {"looks": state["looks"]}
 
     async def _emit(self, state: _Batch) -> dict[str, Any]:
@@ -283,11 +276,20 @@ class Watcher:
         handled = 0
         for look in state["looks"]:
             assert look.outcome is not None
-            await self._ledger.record(look.outcome)
-            handled += look.outcome.status != "unknown"
+            handled += await self._commit(look.outcome)
         return {"handled": handled}
 
-    def _outcome(self, look: _Look, now: dt.datetime, turnstile: Turnstile) -> ItemOutcome:
+    async def _commit(self, outcome: ItemOutcome) -> bool:
+        """Whether something was judged and is stored. An outcome that cannot be stored is unknown;
+        raises if not even that can be, because then it is the database's trouble."""
+        try:
+            await self._ledger.record(outcome)
+        except Exception as error:
+            await self._ledger.record(unknown(outcome.item, told(error)))
+            return False
+        return outcome.status != "unknown"
+
+    def _outcome(self, look: Look, now: dt.datetime, turnstile: Turnstile) -> ItemOutcome:
         history, judgement, head = look.history, look.judgement, look.head
         assert history is not None and judgement is not None and head is not None
         result = gate(judgement, look.settling, now, self._settings, turnstile)
@@ -318,7 +320,7 @@ class Watcher:
             reason=f"{len(judgement.edits)} edits, {len(result.candidates)} candidates moved",
         )
 
-    def _first(self, look: _Look, head: EntityDoc, now: dt.datetime) -> ItemOutcome:
+    def _first(self, look: Look, head: EntityDoc, now: dt.datetime) -> ItemOutcome:
         memory = Memory(day=now.date())
         return ItemOutcome(
             item=look.item,
@@ -331,16 +333,16 @@ class Watcher:
             reason="first look: this state is the base",
         )
 
-    def _too_fresh(self, look: _Look, now: dt.datetime) -> bool:
+    def _too_fresh(self, look: Look, now: dt.datetime) -> bool:
         last = max((r.time for r in look.revisions if r.id > look.base.revision), default=None)
         return last is not None and now - last < dt.timedelta(minutes=self._settings.debounce_min)
 
-    async def _merged(self, look: _Look, target: str) -> None:
+    async def _merged(self, look: Look, target: str) -> None:
         """The item is a redirect now: its last edits are the merge."""
         try:
             revisions = await self._api.history(look.item, look.base.revision)
         except (Permanent, Retryable) as error:
-            look.outcome = _unknown(look.item, str(error))
+            look.outcome = unknown(look.item, str(error))
             return
         look.outcome = ItemOutcome(
             item=look.item,
@@ -362,31 +364,8 @@ class Watcher:
             reason=f"merged into {target}",
         )
 
-    async def _learn(self, facts: SideFacts, items: Iterable[str]) -> None:
-        known = dict(facts.docs)
-        todo = sorted(i for i in items if i.startswith("Q") and i not in known)
-        if not todo:
-            return
-        fetched = await self._api.entities(todo)
-        facts.docs = known | fetched.docs
-        facts.redirects = {**facts.redirects, **fetched.redirects}
 
-    async def _climb(self, facts: SideFacts, items: Iterable[str]) -> None:
-        """Fetch what contains the items, level by level, so that closures can be answered."""
-        level = {i for i in items if i in facts.docs and "Q5" not in facts.docs[i].items("P31")}
-        for _ in range(_CLOSURE_DEPTH):
-            above = {p for i in level for p in facts.docs[i].items(*UPWARD)} - facts.docs.keys()
-            if not above:
-                return
-            await self._learn(facts, above)
-            level = above & facts.docs.keys()
-
-
-def _open(batch: _Batch) -> list[_Look]:
-    return [look for look in batch["looks"] if look.outcome is None]
-
-
-def _at_work(looks: Sequence[_Look]) -> tuple[list[str], list[str]]:
+def _at_work(looks: Sequence[Look]) -> tuple[list[str], list[str]]:
     """Editors and bulk runs of the changes that go on."""
     found = [
         r
@@ -397,28 +376,3 @@ def _at_work(looks: Sequence[_Look]) -> tuple[list[str], list[str]]:
         if r.goes_on
     ]
     return sorted({r.editor for r in found if r.editor}), sorted({r.run.id for r in found if r.run})
-
-
-def _unknown(item: str, reason: str) -> ItemOutcome:
-    return ItemOutcome(item=item, status="unknown", reason=reason)
-
-
-def _deleted(look: _Look) -> ItemOutcome:
-    return ItemOutcome(
-        item=look.item, status="changed", deleted=True, reason="the item was deleted"
-    )
-
-
-def _values_in_question(history: ItemHistory, properties: Iterable[str]) -> set[str]:
-    """Item values, old and new, of every watched property that some state has otherwise."""
-    found: set[str] = set()
-    states: list[Mapping[str, Any]] = [history.base.claims, history.head.claims]
-    states += [r.doc.claims for r in history.revisions if r.doc is not None]
-    for property_id in properties:
-        groups = {s.get(property_id, ()) for s in states}
-        if len(groups) < 2 and property_id not in history.starts:
-            continue
-        for statement in (s for group in groups for s in group):
-            snaks = (statement.mainsnak, *statement.qualifiers)
-            found |= {s.value for s in snaks if is_item_value(s)}
-    return found

@@ -1,14 +1,14 @@
 """The Action API as a good guest uses it: identified, slow enough, patient, and never fooled.
 
-Owns requests, retries and the reading of answers into values. An answer that is not whole raises a
-Retryable; it is never taken for `nothing changed`. Does not decide what to ask about.
+Owns requests, retries and paging; what an answer says is read by `answers`. Does not decide what to
+ask about.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import json
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,21 +17,39 @@ import httpx
 import stamina
 
 from agents.errors import Retryable
+from agents.wikidata.answers import (
+    RecentChange,
+    need,
+    pages_of,
+    read_answer,
+    read_change,
+    read_profile,
+    read_revision,
+    whole,
+)
 from agents.wikidata.contact import names_contact
 from agents.wikidata.editors import Profile
 from agents.wikidata.entity import EntityDoc, parse_entity
 from agents.wikidata.errors import (
     BrokenAnswer,
-    Lagging,
     Malformed,
     NoContact,
-    Refused,
-    Throttled,
     Unreachable,
     retry_after_s,
 )
 from agents.wikidata.history import Revision
 from agents.wikidata.limiter import Limiter
+
+__all__ = [
+    "BATCH",
+    "ActionApi",
+    "Fetched",
+    "PageInfo",
+    "RecentChange",
+    "check_user_agent",
+    "default_limiter",
+    "is_loopback",
+]
 
 BATCH = 50
 """Titles or ids a request, by Wikidata's limit."""
@@ -44,18 +62,6 @@ class PageInfo:
     revision: int = 0
     missing: bool = False
     redirect: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecentChange:
-    """One row of recent changes."""
-
-    item: str
-    revision: int
-    time: dt.datetime
-    user: str
-    comment: str
-    bot: bool = False
 
 
 @dataclass(slots=True)
@@ -101,9 +107,9 @@ def default_limiter(url: str) -> Limiter:
 class ActionApi:
     """`api.php` of one wiki. Close it with `aclose`, or use it as an async context manager.
 
-    `budget_s` bounds all waiting for one request (maxlag, 429, 5xx, cut answers); when it is spent
-    the last Retryable is raised. `limiter` defaults to 200 requests a minute and 3 at once, and to
-    no rate on loopback. Raises NoContact."""
+    `budget_s` bounds all waiting for one request (maxlag, 429, 5xx, cut answers, a cool-down): when
+    it is spent, or would be by the next wait, the last Retryable is raised. `limiter` defaults to
+    200 requests a minute and 3 at once, and to no rate on loopback. Raises NoContact."""
 
     def __init__(
         self,
@@ -148,13 +154,13 @@ class ActionApi:
         found: dict[str, PageInfo] = {}
         for chunk in _chunks(items):
             answer = await self._get(action="query", prop="info", titles="|".join(chunk))
-            query = _need(answer, "query")
+            query = need(answer, "query")
             back = {n["to"]: n["from"] for n in query.get("normalized", ())}
-            for page in _pages(query):
+            for page in pages_of(query):
                 title = back.get(page.get("title", ""), page.get("title", ""))
                 missing = "missing" in page or "invalid" in page
                 found[title] = PageInfo(
-                    revision=0 if missing else _whole(page, "lastrevid"),
+                    revision=0 if missing else whole(page, "lastrevid"),
                     missing=missing,
                     redirect="redirect" in page and page["redirect"] is not False,
                 )
@@ -183,10 +189,10 @@ class ActionApi:
             params["rvendid"] = until_revision
         found: list[Revision] = []
         async for query in self._pages(params):
-            for page in _pages(query):
+            for page in pages_of(query):
                 if "missing" in page:
                     return []
-                found += [_revision(item, raw) for raw in page.get("revisions", ())]
+                found += [read_revision(item, raw) for raw in page.get("revisions", ())]
         return sorted(found, key=lambda r: r.id)
 
     async def revision_at(self, item: str, when: dt.datetime) -> Revision | None:
@@ -201,9 +207,9 @@ class ActionApi:
             rvstart=_stamp(when),
             rvlimit=1,
         )
-        for page in _pages(_need(answer, "query")):
+        for page in pages_of(need(answer, "query")):
             for raw in page.get("revisions", ()):
-                return _revision(item, raw)
+                return read_revision(item, raw)
         return None
 
     async def users(self, names: Iterable[str]) -> dict[str, Profile]:
@@ -216,9 +222,9 @@ class ActionApi:
                 ususers="|".join(chunk),
                 usprop="editcount|registration|groups",
             )
-            for row in _need(answer, "query").get("users", ()):
+            for row in need(answer, "query").get("users", ()):
                 if "userid" in row and not row.get("missing"):
-                    found[row["name"]] = _profile(row)
+                    found[row["name"]] = read_profile(row)
         return found
 
     async def recentchanges(
@@ -241,7 +247,7 @@ class ActionApi:
         async for query in self._pages(params):
             for row in query.get("recentchanges", ()):
                 if user is None or row.get("user") == user:
-                    yield _recent_change(row)
+                    yield read_change(row)
 
     async def _fetch(self, chunk: list[str], found: Fetched) -> None:
         answer = await self._get(
@@ -252,7 +258,7 @@ class ActionApi:
             redirects="yes",
         )
         by_target: dict[str, EntityDoc] = {}
-        for key, raw in _need(answer, "entities").items():
+        for key, raw in need(answer, "entities").items():
             if not isinstance(raw, Mapping):
                 raise BrokenAnswer(f"entity {key} of the answer is no object")
             try:
@@ -297,8 +303,9 @@ class ActionApi:
 
     async def _get(self, **params: Any) -> Mapping[str, Any]:
         params |= {"format": "json", "formatversion": 2, "maxlag": self._max_lag_s}
+        ends = time.monotonic() + self._budget_s
         async for attempt in stamina.retry_context(
-            on=_backoff,
+            on=lambda error: _backoff(error, ends - time.monotonic()),
             attempts=self._attempts,
             timeout=self._budget_s,
             wait_initial=0.2,
@@ -306,11 +313,11 @@ class ActionApi:
             wait_jitter=0.3,
         ):
             with attempt:
-                return await self._ask(params)
+                return await self._ask(params, ends - time.monotonic())
         raise AssertionError("unreachable: the retry context returns or raises")
 
-    async def _ask(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        async with self._limiter.slot(self._host):
+    async def _ask(self, params: Mapping[str, Any], left_s: float) -> Mapping[str, Any]:
+        async with self._limiter.slot(self._host, patience_s=left_s):
             try:
                 response = await self._client.get(
                     self._url,
@@ -322,118 +329,25 @@ class ActionApi:
         wait = retry_after_s(response.headers.get("retry-after"))
         if response.status_code in (429, 503) and wait is not None:
             await self._limiter.cool(self._host, wait)
-        return _read(response, wait, self._host)
+        return read_answer(response, wait, self._host)
 
 
-def _read(response: httpx.Response, wait: float | None, host: str) -> Mapping[str, Any]:
-    status = response.status_code
-    if status == 429:
-        raise Throttled(f"{host} answered 429: too many requests", retry_after_s=wait)
-    if status >= 500:
-        raise Unreachable(f"{host} answered {status}", retry_after_s=wait)
-    if status >= 400:
-        raise Refused(f"{host} answered {status}: {response.text[:200]}")
-    try:
-        answer = response.json()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BrokenAnswer(f"{host} sent JSON that is cut off or broken: {error}") from error
-    if not isinstance(answer, Mapping):
-        raise BrokenAnswer(f"{host} sent {type(answer).__name__} where an object belongs")
-    error = answer.get("error")
-    if error is None:
-        return answer
-    code = error.get("code", "") if isinstance(error, Mapping) else ""
-    info = error.get("info", error) if isinstance(error, Mapping) else error
-    if code == "maxlag":
-        raise Lagging(f"{host} is lagging: {info}", retry_after_s=wait)
-    if code in ("ratelimited", "readonly") or str(code).startswith("internal_api_error"):
-        raise Unreachable(f"{host} could not answer: {code}: {info}", retry_after_s=wait)
-    raise Refused(f"{host} refused the request: {code}: {info}")
-
-
-def _backoff(error: Exception) -> bool | float:
+def _backoff(error: Exception, left_s: float) -> bool | float:
     """Whether to try again, and after how long if the server said so (with a little on top, so
-    that clients that were sent away together do not come back together)."""
+    that clients that were sent away together do not come back together). A wait beyond what is
+    left is not begun."""
     if not isinstance(error, Retryable):
         return False
-    return True if error.retry_after_s is None else max(0.05, error.retry_after_s * 1.02)
-
-
-def _revision(item: str, raw: Mapping[str, Any]) -> Revision:
-    number = _whole(raw, "revid")
-    slot = (raw.get("slots") or {}).get("main", raw)
-    text = slot.get("content", slot.get("*"))
-    doc = None
-    if isinstance(text, str):
-        try:
-            doc = parse_entity(json.loads(text), item=item, revision=number)
-        except json.JSONDecodeError as error:
-            raise Malformed(f"revision {number} of {item} is no JSON: {error}") from error
-    return Revision(
-        id=number,
-        parent=int(raw.get("parentid", 0)),
-        time=_time(raw.get("timestamp")),
-        user=str(raw.get("user", "")),
-        comment=str(raw.get("comment", "")),
-        tags=tuple(raw.get("tags", ())),
-        sha1=str(raw.get("sha1", "")),
-        bot=raw.get("bot") in (True, ""),
-        temporary=raw.get("temp") in (True, ""),
-        doc=doc,
-    )
-
-
-def _profile(row: Mapping[str, Any]) -> Profile:
-    since = row.get("registration")
-    return Profile(
-        name=str(row.get("name", "")),
-        edit_count=int(row.get("editcount") or 0),
-        registered=_time(since) if since else None,
-        groups=frozenset(row.get("groups", ())),
-    )
-
-
-def _recent_change(row: Mapping[str, Any]) -> RecentChange:
-    return RecentChange(
-        item=str(row.get("title", "")),
-        revision=int(row.get("revid", 0)),
-        time=_time(row.get("timestamp")),
-        user=str(row.get("user", "")),
-        comment=str(row.get("comment", "")),
-        bot=row.get("bot") in (True, ""),
-    )
-
-
-def _pages(query: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    pages = query.get("pages", ())
-    return pages.values() if isinstance(pages, Mapping) else pages
-
-
-def _need(answer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    part = answer.get(key)
-    if not isinstance(part, Mapping):
-        raise BrokenAnswer(f"the answer has no `{key}`: it is not whole")
-    return part
-
-
-def _whole(raw: Mapping[str, Any], key: str) -> int:
-    value = raw.get(key)
-    if not isinstance(value, int):
-        raise BrokenAnswer(f"the answer has no number `{key}`: it is not whole")
-    return value
+    if error.retry_after_s is None:
+        return True
+    wait_s = max(0.05, error.retry_after_s * 1.02)
+    return wait_s if wait_s <= left_s else False
 
 
 def _chunks(items: Iterable[str]) -> Iterator[list[str]]:
     todo = list(dict.fromkeys(items))
     for start in range(0, len(todo), BATCH):
         yield todo[start : start + BATCH]
-
-
-def _time(text: Any) -> dt.datetime:
-    try:
-        return dt.datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError as error:
-        raise BrokenAnswer(f"{text!r} is no timestamp") from error
 
 
 def _stamp(when: dt.datetime) -> str:

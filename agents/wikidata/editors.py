@@ -39,8 +39,9 @@ def is_confirmed(profile: Profile | None, at: dt.datetime) -> bool:
 
 
 def asked_about(revisions: Iterable[Revision]) -> set[str]:
-    """Names of the accounts among the editors that a register can tell something of."""
-    return {r.user for r in revisions if r.editor is Editor.REGISTERED}
+    """Names of the accounts among the editors that a register can tell something of (nothing of
+    one whose name is hidden)."""
+    return {r.user for r in revisions if r.user and r.editor is Editor.REGISTERED}
 
 
 def vouched(

@@ -1,7 +1,7 @@
 """Revert risk of revisions, from a Lift Wing endpoint where one is configured.
 
 Owns the request and its answer in three states: a probability, or none where it cannot be told. A
-service that is down decides nothing.
+service that is down, or that asked for a pause, decides nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from agents.wikidata.api import check_user_agent
+from agents.wikidata.errors import Throttled, retry_after_s
 from agents.wikidata.limiter import Limiter
 
 REJECT, HOLD = 0.7, 0.4
@@ -36,6 +37,7 @@ class LiftWing:
         self._host = httpx.URL(url).netloc.decode()
         self._limiter = limiter or Limiter()
         self._client = client or httpx.AsyncClient(timeout=timeout_s)
+        self._timeout_s = timeout_s
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -48,13 +50,16 @@ class LiftWing:
 
     async def _risk(self, revision: int) -> float | None:
         try:
-            async with self._limiter.slot(self._host):
+            async with self._limiter.slot(self._host, patience_s=self._timeout_s):
                 response = await self._client.post(
                     self._url, json={"rev_id": revision}, headers={"User-Agent": self._agent}
                 )
+            wait = retry_after_s(response.headers.get("retry-after"))
+            if response.status_code in (429, 503) and wait is not None:
+                await self._limiter.cool(self._host, wait)
             response.raise_for_status()
             return read_risk(response.json())
-        except (httpx.HTTPError, ValueError):
+        except (httpx.HTTPError, Throttled, ValueError):
             return None
 
 

@@ -97,10 +97,12 @@ class Limiter:
         self._clock = clock
 
     @asynccontextmanager
-    async def slot(self, host: str) -> AsyncIterator[None]:
-        """Wait for the turn of one request to the host."""
+    async def slot(self, host: str, *, patience_s: float | None = None) -> AsyncIterator[None]:
+        """Wait for the turn of one request to the host. `patience_s` is how long a cool-down this
+        request waits out at most, if that is less than the limiter's own."""
         async with self._gate:
-            await self._wait_out(host)
+            own = self._patience_s
+            await self._wait_out(host, own if patience_s is None else min(own, patience_s))
             if self._bucket is not None:
                 await self._bucket.acquire()
             async with self._quota.turn(allowance_of(host)):
@@ -110,12 +112,12 @@ class Limiter:
         """The server asked for a pause: remember it."""
         await self._cool_down.set(host, self._clock() + dt.timedelta(seconds=seconds))
 
-    async def _wait_out(self, host: str) -> None:
+    async def _wait_out(self, host: str, patience_s: float) -> None:
         until = await self._cool_down.until(host)
         if until is None:
             return
         left = (until - self._clock()).total_seconds()
-        if left > self._patience_s:
+        if left > max(0.0, patience_s):
             raise Throttled(
                 f"{host} asked for a pause until {until:%Y-%m-%d %H:%M:%S} UTC; nothing is asked "
                 "before then",

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from agents.errors import Retryable
+from agents.errors import Permanent, Retryable
 from daemon.upkeep.degraded import Degraded, Mode
 
 log = structlog.get_logger()
@@ -30,12 +30,17 @@ class WatchController:
         self._degraded = degraded or Degraded()
 
     async def reconcile(self) -> int:
-        """The number of items judged. Items stay dirty while Wikidata cannot be asked."""
+        """The number of items judged. Items stay dirty while Wikidata cannot be asked, or
+        refuses every one."""
         try:
             looked = await self._watcher.reconcile(self._batch)
         except Retryable as error:
             if self._degraded.report(Mode.OFFLINE, str(error)):
                 log.warning("watch.unreachable", reason=str(error))
+            return 0
+        except Permanent as error:  # of every item: a person has to mend what we ask, or as whom
+            if self._degraded.report(Mode.OFFLINE, f"Wikidata refuses us: {error}"):
+                log.error("watch.refused", reason=str(error))
             return 0
         if self._degraded.report(Mode.OFFLINE, None):
             log.info("watch.reachable_again")
