@@ -7,6 +7,8 @@ database, and every method that writes is one transaction.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -41,6 +43,12 @@ class Base:
     item: str
     revision: int
     entity: dict[str, Any] | None
+
+    @property
+    def identity(self) -> str:
+        """Equal for equal states of the item alone: what a look started from is told by it."""
+        text = json.dumps([self.revision, self.entity], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,14 +140,18 @@ class Dismissal:
 class ItemOutcome:
     """The result of one look at one item, committed as one transaction.
 
-    `status` is `changed`, `unchanged` or `unknown`; with `unknown` nothing but `reason` is used,
-    the base stays and the item stays dirty. `base` is the new base (the same entity when only the
-    revision moved).
+    `status` is `changed`, `unchanged`, `unknown` or `early`; with `unknown` nothing but `reason` is
+    used, the base stays and the item stays dirty. So it does with `early`, which is no failure: the
+    item is being edited and is looked at once more at `look_again_at`. `base` is the new base (the
+    same entity when only the revision moved).
     `redirect_to` re-keys the watch to the merge target.
     """
 
     item: str
     status: str
+    started_from: str | None = None
+    """`Base.identity` of what the look started from: if another has been stored since, nothing of
+    the outcome is, and the item stays dirty. None holds whatever is stored (catching up)."""
     base: Base | None = None
     edits: tuple[EditVerdict, ...] = ()
     candidates: tuple[Candidate, ...] = ()
@@ -149,6 +161,8 @@ class ItemOutcome:
     """Bulk runs that this look came upon; one that is known stays as it is."""
     redirect_to: str | None = None
     deleted: bool = False
+    stands_for: dt.timedelta = dt.timedelta()
+    """How long a merge or a deletion must have stood before the item is left: many are undone."""
     reason: str = ""
     look_again_at: dt.datetime | None = None
     """When a date in the item comes due (an announced start): look then even without an edit."""
@@ -170,8 +184,13 @@ class WatchLedger(Protocol):
         """Every watched item with the revision of its base (0 before the first look)."""
         ...
 
+    async def gone(self) -> list[str]:
+        """Items that were left because they were merged or deleted. Their bases are kept."""
+        ...
+
     async def watch(self, items: Sequence[str]) -> int:
-        """Add items to the watch list, dirty with reason `added`; the number that were new."""
+        """Add items to the watch list, dirty with reason `added`; the number that were new. One
+        that was gone goes on from its base."""
         ...
 
     async def dirty(self, limit: int, now: dt.datetime) -> list[str]:
@@ -202,5 +221,6 @@ class WatchLedger(Protocol):
 
     async def record(self, outcome: ItemOutcome) -> None:
         """Commit a look: base, verdicts, candidates, dismissals, and the item no longer dirty
-        (unless a newer revision was marked meanwhile, or the status is `unknown`)."""
+        (unless a newer revision was marked meanwhile, or the status is `unknown` or `early`).
+        Of an item that is no longer watched nothing is kept."""
         ...

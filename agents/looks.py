@@ -6,6 +6,7 @@ the whole source's. The way itself is `agents.watch`'s.
 
 from __future__ import annotations
 
+import datetime as dt
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ class Look:
 
     item: str
     base: Base
+    started_from: str
+    """The identity of the base, before anything was done with it."""
     settling: list[Candidate]
     head: EntityDoc | None = None
     memory: Memory = field(default_factory=Memory)
@@ -72,7 +75,7 @@ def unknown(item: str, reason: str) -> ItemOutcome:
     return ItemOutcome(item=item, status="unknown", reason=reason)
 
 
-def deleted(look: Look) -> ItemOutcome:
-    return ItemOutcome(
-        item=look.item, status="changed", deleted=True, reason="the item was deleted"
-    )
+def early(item: str, until: dt.datetime) -> ItemOutcome:
+    """The item is being edited: nothing is judged before it rests."""
+    reason = f"edited a moment ago: left until {until:%Y-%m-%d %H:%M:%S} UTC"
+    return ItemOutcome(item=item, status="early", look_again_at=until, reason=reason)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypedDict
 
@@ -18,7 +19,7 @@ from agents.demands import Demands, with_demands
 from agents.errors import Permanent, Retryable
 from agents.ledger import Base, EditVerdict, ItemOutcome, WatchLedger
 from agents.loading import loaded
-from agents.looks import Look, alone, deleted, is_of_the_source, still_open, told, unknown
+from agents.looks import Look, alone, early, is_of_the_source, still_open, told, unknown
 from agents.signals import Risks, relabelled, with_signals
 from agents.surroundings import learn, survey
 from agents.wikidata.api import Fetched, RecentChange
@@ -140,7 +141,8 @@ class Watcher:
         looks = []
         for item in items:
             base = bases.get(item) or Base(item=item, revision=0, entity=None)
-            look = Look(item, base, settling.get(item, []), fetched.docs.get(item))
+            waiting, head = settling.get(item, []), fetched.docs.get(item)
+            look = Look(item, base, base.identity, waiting, head)
             await alone(look, partial(self._begin, fetched=fetched))
             looks.append(look)
         return {"looks": looks}
@@ -154,7 +156,13 @@ class Watcher:
             reason = fetched.broken.get(look.item, "no answer for the item")
             look.outcome = unknown(look.item, reason)
         elif look.head.missing:
-            look.outcome = deleted(look)
+            look.outcome = ItemOutcome(
+                item=look.item,
+                status="changed",
+                deleted=True,
+                stands_for=self._standing(look),
+                reason="the item was deleted",
+            )
 
     async def _ask(self, items: Sequence[str]) -> Fetched:
         """Heads of the items. One id that is refused, or that no answer is whole with, takes none
@@ -200,8 +208,9 @@ class Watcher:
         except (Permanent, Retryable) as error:
             look.outcome = unknown(look.item, str(error))
             return
-        if self._too_fresh(look, now):
-            look.outcome = unknown(look.item, "edited a moment ago: left for the next look")
+        rests = self._rests_at(look)
+        if rests is not None and rests > now:
+            look.outcome = early(look.item, rests)
             return
         look.history = ItemHistory(
             base=base,
@@ -276,7 +285,8 @@ class Watcher:
         handled = 0
         for look in state["looks"]:
             assert look.outcome is not None
-            handled += await self._commit(look.outcome)
+            outcome = replace(look.outcome, started_from=look.started_from)
+            handled += await self._commit(outcome)
         return {"handled": handled}
 
     async def _commit(self, outcome: ItemOutcome) -> bool:
@@ -287,7 +297,7 @@ class Watcher:
         except Exception as error:
             await self._ledger.record(unknown(outcome.item, told(error)))
             return False
-        return outcome.status != "unknown"
+        return outcome.status in ("changed", "unchanged")
 
     def _outcome(self, look: Look, now: dt.datetime, turnstile: Turnstile) -> ItemOutcome:
         history, judgement, head = look.history, look.judgement, look.head
@@ -333,9 +343,19 @@ class Watcher:
             reason="first look: this state is the base",
         )
 
-    def _too_fresh(self, look: Look, now: dt.datetime) -> bool:
-        last = max((r.time for r in look.revisions if r.id > look.base.revision), default=None)
-        return last is not None and now - last < dt.timedelta(minutes=self._settings.debounce_min)
+    def _rests_at(self, look: Look) -> dt.datetime | None:
+        """When the unseen edits may be looked at: some time after the last of them, but not longer
+        after the first than anybody should wait for an item that never rests."""
+        unseen = [r.time for r in look.revisions if r.id > look.base.revision]
+        if not unseen:
+            return None
+        rest = dt.timedelta(minutes=self._settings.debounce_min)
+        longest = dt.timedelta(minutes=self._settings.longest_wait_min)
+        return min(max(unseen) + rest, min(unseen) + longest)
+
+    def _standing(self, look: Look) -> dt.timedelta:
+        """How long a merge or a deletion must stand; an item without a base has nothing to lose."""
+        return dt.timedelta(hours=self._settings.gone_h if look.base.entity is not None else 0.0)
 
     async def _merged(self, look: Look, target: str) -> None:
         """The item is a redirect now: its last edits are the merge."""
@@ -361,6 +381,7 @@ class Watcher:
                 if r.id > look.base.revision
             ),
             redirect_to=target,
+            stands_for=self._standing(look),
             reason=f"merged into {target}",
         )
 

@@ -34,7 +34,7 @@ from daemon.review.service import ReviewService
 from daemon.review.trial import Trial, try_policy
 from daemon.review.unattended import Unattended
 from daemon.store.engine import Database
-from daemon.store.ledger import SqlWatchLedger, add_items, remove_items
+from daemon.store.ledger import SqlWatchLedger
 from daemon.store.rows import (
     BaseRow,
     CandidateRow,
@@ -43,6 +43,7 @@ from daemon.store.rows import (
     EditVerdictRow,
     WatchItemRow,
 )
+from daemon.store.watch_list import add_items, remove_items
 from daemon.upkeep.backup import Backups
 from daemon.upkeep.deadletters import DeadLetters
 from daemon.upkeep.schedule import Schedule
@@ -115,9 +116,13 @@ class WatchList:
 
     def lag(self) -> Lag:
         now = self._clock.now()
+        leaving = select(WatchItemRow.item).where(col(WatchItemRow.gone_since).is_not(None))
         with self._database.read() as session:
             oldest = session.exec(
-                select(DirtyRow.marked_at).order_by(col(DirtyRow.marked_at)).limit(1)
+                select(DirtyRow.marked_at)
+                .where(col(DirtyRow.item).not_in(leaving))
+                .order_by(col(DirtyRow.marked_at))
+                .limit(1)
             ).first()
             cursors = session.exec(select(CursorRow)).all()
             return Lag(

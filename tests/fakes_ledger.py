@@ -53,6 +53,9 @@ class MemoryLedger:
     async def watched(self) -> dict[str, int]:
         return {i: b.revision for i, b in self.base.items() if i not in self.deleted}
 
+    async def gone(self) -> list[str]:
+        return sorted(self.deleted)
+
     async def watch(self, items: Sequence[str]) -> int:
         return sum(self._add(i) for i in items)
 
@@ -89,9 +92,12 @@ class MemoryLedger:
 
     async def record(self, outcome: ItemOutcome) -> None:
         self.outcomes.append(outcome)
-        if outcome.status == "unknown":
+        if outcome.status in ("unknown", "early"):
             return
         item = outcome.item
+        known = self.base.get(item)
+        if outcome.started_from not in (None, known.identity if known else None):
+            return
         for edit in outcome.edits:
             self.verdicts[item, edit.revision] = edit
         for candidate in outcome.candidates:

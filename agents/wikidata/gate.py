@@ -43,7 +43,9 @@ class WatchSettings:
     corroborated_h: float = 24.0
     """Window of a change that others confirm and that meets its property's constraints."""
     debounce_min: float = 10.0
-    """An item edited so recently is left for the next look."""
+    """An item edited so recently is left until it rests."""
+    longest_wait_min: float = 60.0
+    """An item that never rests is looked at so long after its first unseen edit all the same."""
     batch: int = 50
     unconfirmed_factor: float = 7 / 3
     """Windows are so much longer when no editor with an account took part (7 days for 72 h)."""
@@ -51,6 +53,8 @@ class WatchSettings:
     """An end waits so much longer for a successor (14 days for 72 h)."""
     retain_days: int = 30
     """How long edits of a property stay open to another judgement."""
+    gone_h: float = 72.0
+    """A merge or a deletion must stand so long before the item is left."""
     bulk_items: int = 50
     """One editor with one summary on more items than this within an hour is a bulk run."""
     caps: Caps = field(default_factory=Caps)

@@ -1,8 +1,9 @@
 """The event stream: which watched items were edited a moment ago, with a cursor that survives.
 
 Owns the connection (reconnect, rewind, gap check, heartbeat, recycling), the choice of events and
-their batches. Marks and cursor go to the ledger in one transaction. What the stream may lose, the
-sweep finds; so nothing here decides whether a fact changed.
+their batches. A gap is filled while no connection is held, once for each connect, and the cursor is
+moved behind it when that is done. Marks and cursor go to the ledger in one transaction. What the
+stream may lose, the sweep finds; so nothing here decides whether a fact changed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ OLDEST_CURSOR = dt.timedelta(days=6)
 """Streams are kept for about a week; an older cursor is answered with `now`, without a word."""
 
 Gap = Callable[[dt.datetime, dt.datetime], Awaitable[None]]
-"""Called with the bounds of a time of which the stream said nothing."""
+"""Called with the bounds of a time of which the stream said nothing; may take its time, and has
+marked what it found when it returns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,23 +130,28 @@ class PageChangeStream:
         await self._client.aclose()
 
     async def _connect_once(self, stop: asyncio.Event) -> None:
+        """One connection, and what it turned out to have left out."""
         settings = self._settings
         self._watched = frozenset(await self._ledger.watched())
-        cursor = await self._ledger.cursor(STREAM)
+        cursor = await self._young(await self._ledger.cursor(STREAM))
         headers = {"User-Agent": self._agent, "Accept-Encoding": "identity"}
         if cursor is not None:
-            await self._check_age(cursor)
             headers["Last-Event-ID"] = rewound(cursor.event_id, settings.rewind_s)
         self.health.connects += 1
         try:
             async with aconnect_sse(self._client, "GET", self._url, headers=headers) as source:
                 _check(source.response)
-                await self._consume(source.aiter_sse(), cursor, stop)
+                beyond = await self._consume(source.aiter_sse(), cursor, stop)
         except (httpx.HTTPError, SSEError) as error:
             raise StreamCut(f"the event stream ended: {error!r}") from error
+        if cursor is not None and beyond is not None:
+            await self._fill(cursor, beyond)
 
-    async def _consume(self, events: Any, cursor: Cursor | None, stop: asyncio.Event) -> None:
-        """Read one connection to its end, its recycling, or the stop."""
+    async def _consume(
+        self, events: Any, cursor: Cursor | None, stop: asyncio.Event
+    ) -> Cursor | None:
+        """Read one connection to its end, its recycling, the stop, or the far side of a gap, which
+        is returned."""
         writer = _Writer(self._ledger, self._settings, cursor, self.health)
         reading = asyncio.create_task(self._read(events, cursor, writer))
         flushing = asyncio.create_task(writer.flush_often())
@@ -162,16 +169,19 @@ class PageChangeStream:
             await writer.flush()
         for task in done:
             task.result()
+        return reading.result() if reading in done else None
 
     async def _read(
         self, events: AsyncIterator[ServerSentEvent], cursor: Cursor | None, writer: _Writer
-    ) -> None:
-        """Take events as fast as they come; ends with the connection."""
+    ) -> Cursor | None:
+        """Take events as fast as they come; ends with the connection, or at once, with the place of
+        its first event, if that is too far behind the cursor."""
         first = True
         async for event in events:
-            if first and event.id:
+            if first and (when := event_time(event.id)) is not None:
                 first = False
-                await self._check_gap(cursor, event)
+                if self._is_gap(cursor, when):
+                    return Cursor(stream=STREAM, event_id=event.id, event_time=when)
             self._take(event, writer)
             if writer.full:
                 await writer.flush()
@@ -195,20 +205,26 @@ class PageChangeStream:
             self.health.last_event = when
         writer.add(event.id, when, change)
 
-    async def _check_age(self, cursor: Cursor) -> None:
-        if self._clock() - cursor.event_time > OLDEST_CURSOR:
-            await self._tell_gap(cursor.event_time, self._clock())
+    async def _young(self, cursor: Cursor | None) -> Cursor | None:
+        """The cursor, moved to now over a filled gap if it is too old to be answered honestly."""
+        now = self._clock()
+        if self._gap is None or cursor is None or now - cursor.event_time <= OLDEST_CURSOR:
+            return cursor
+        event_id = moved(cursor.event_id, now - cursor.event_time)
+        return await self._fill(cursor, Cursor(stream=STREAM, event_id=event_id, event_time=now))
 
-    async def _check_gap(self, cursor: Cursor | None, event: ServerSentEvent) -> None:
-        first = event_time(event.id)
-        if cursor is None or first is None:
-            return
-        if first - cursor.event_time > dt.timedelta(seconds=self._settings.gap_s):
-            await self._tell_gap(cursor.event_time, first)
+    def _is_gap(self, cursor: Cursor | None, first: dt.datetime) -> bool:
+        if self._gap is None or cursor is None:
+            return False
+        return first - cursor.event_time > dt.timedelta(seconds=self._settings.gap_s)
 
-    async def _tell_gap(self, since: dt.datetime, until: dt.datetime) -> None:
-        if self._gap is not None:
-            await self._gap(since, until)
+    async def _fill(self, cursor: Cursor, beyond: Cursor) -> Cursor:
+        """Have the gap between the two filled, and go on behind it. If that fails nothing has
+        moved, and the next connect finds the gap again."""
+        assert self._gap is not None
+        await self._gap(cursor.event_time, beyond.event_time)
+        await self._ledger.mark([], beyond)
+        return beyond
 
     def _pause_s(self, failures: int, wait: float | None) -> float:
         settings = self._settings
@@ -320,15 +336,20 @@ def event_time(event_id: str) -> dt.datetime | None:
 
 def rewound(event_id: str, seconds: float) -> str:
     """The event id so many seconds earlier; all else verbatim, as the server demands."""
+    return moved(event_id, dt.timedelta(seconds=-seconds)) if seconds else event_id
+
+
+def moved(event_id: str, by: dt.timedelta) -> str:
+    """The event id with its times moved and nothing else; as it is, if it has none."""
     try:
         parts = json.loads(event_id)
-        moved = [
-            {**p, "timestamp": p["timestamp"] - int(seconds * 1000)} if "timestamp" in p else p
-            for p in parts
+        span = int(by.total_seconds() * 1000)
+        shifted = [
+            {**p, "timestamp": p["timestamp"] + span} if "timestamp" in p else p for p in parts
         ]
     except (ValueError, TypeError, KeyError):
         return event_id
-    return json.dumps(moved, separators=(",", ":")) if seconds else event_id
+    return json.dumps(shifted, separators=(",", ":"))
 
 
 def _check(response: httpx.Response) -> None:

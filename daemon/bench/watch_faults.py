@@ -33,8 +33,8 @@ from daemon.demo.wikidata import snaks
 from daemon.demo.wikidata.edits import EditKind
 from daemon.demo.wikidata.scenario import Scenario
 from daemon.store.engine import Database
-from daemon.store.ledger import add_items
 from daemon.store.rows import ChangeRow, EventRow
+from daemon.store.watch_list import add_items
 from knowledge.facts import Date
 
 START = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)

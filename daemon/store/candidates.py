@@ -59,6 +59,18 @@ def withdraw_candidates(session: Session, item: str, reason: str, now: dt.dateti
         _end(session, row, ChangeState.WITHDRAWN, reason, now, _BEFORE_SETTLED)
 
 
+def withdraw_proposals(session: Session, item: str, reason: str, now: dt.datetime) -> int:
+    """Withdraw what has settled about an item and is in no release yet; the number."""
+    rows = session.exec(
+        select(ChangeRow).where(
+            ChangeRow.subject == item, col(ChangeRow.state).in_([s.value for s in _BEFORE_BATCH])
+        )
+    ).all()
+    for row in rows:
+        _move(session, row, ChangeState.WITHDRAWN, reason, now)
+    return len(rows)
+
+
 def _store_candidate(
     session: Session, item: str, candidate: Candidate, now: dt.datetime
 ) -> CandidateRow:

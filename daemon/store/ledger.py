@@ -1,16 +1,15 @@
 """The watch's memory on the database: implements `agents.ledger.WatchLedger`.
 
-Owns the watch list, cursors, dirty marks, bases, verdicts and dismissals; what candidates become is
-in `daemon.store.candidates`. Does not classify.
+Owns cursors, what is to be looked at and what is known of it. The list itself and its marks are in
+`daemon.store.watch_list`, what a look leaves behind in `daemon.store.outcomes`. Does not classify.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 
-from sqlalchemy import insert
 from sqlmodel import Session, col, or_, select
 
 from agents.ledger import (
@@ -19,35 +18,26 @@ from agents.ledger import (
     CandidateState,
     Cursor,
     DirtyMark,
-    Dismissal,
-    EditVerdict,
     ItemOutcome,
     Traffic,
 )
 from daemon.clock import Clock
-from daemon.store.candidates import apply_candidate, read_candidate, withdraw_candidates
+from daemon.store.candidates import read_candidate
 from daemon.store.engine import Database
+from daemon.store.outcomes import record_outcome
 from daemon.store.rows import (
     BaseRow,
     CandidateRow,
     CursorRow,
     DirtyRow,
-    DismissalRow,
     EditVerdictRow,
     WatchItemRow,
 )
-from daemon.store.runs import close_decided, has_open, open_runs, read_traffic
-from knowledge import codec
+from daemon.store.runs import close_decided, has_open, read_traffic
+from daemon.store.watch_list import add_items, mark_items, rows_by
 
-_CHUNK = 500
-_FIRST_RETRY_S = 30.0
-_LONGEST_RETRY_S = 3600.0
 _DUE_SHARE = 4
 """One look in so many is kept for items whose time has come, however many others are marked."""
-_LAGGING_LOOKS = 6
-PARK_AFTER = 30
-"""Failed looks (a day of them) before an item is a dead letter."""
-"""Good answers older than the mark before the mark is dropped: the sweep finds what is real."""
 
 T = TypeVar("T")
 
@@ -83,7 +73,7 @@ class SqlWatchLedger:
                         committed_at=now,
                     )
                 )
-            return _mark(session, marks, now)
+            return mark_items(session, marks, now)
 
         return await self._database.writing(work)
 
@@ -97,6 +87,13 @@ class SqlWatchLedger:
                 )
             ).all()
             return {item: revision or 0 for item, revision in rows}
+
+        return await self._database.reading(work)
+
+    async def gone(self) -> list[str]:
+        def work(session: Session) -> list[str]:
+            left = or_(col(WatchItemRow.deleted), col(WatchItemRow.redirect_to).is_not(None))
+            return list(session.exec(select(WatchItemRow.item).where(left)).all())
 
         return await self._database.reading(work)
 
@@ -146,7 +143,7 @@ class SqlWatchLedger:
 
     async def bases(self, items: Sequence[str]) -> dict[str, Base]:
         def work(session: Session) -> dict[str, Base]:
-            rows = _by(
+            rows = rows_by(
                 session, lambda part: select(BaseRow).where(col(BaseRow.item).in_(part)), items
             )
             return {r.item: Base(item=r.item, revision=r.revision, entity=r.entity) for r in rows}
@@ -155,7 +152,7 @@ class SqlWatchLedger:
 
     async def settling(self, items: Sequence[str]) -> dict[str, list[Candidate]]:
         def work(session: Session) -> dict[str, list[Candidate]]:
-            rows = _by(
+            rows = rows_by(
                 session,
                 lambda part: select(CandidateRow).where(
                     col(CandidateRow.item).in_(part),
@@ -186,7 +183,7 @@ class SqlWatchLedger:
 
     async def seen(self, item: str, revisions: Sequence[int]) -> set[int]:
         def work(session: Session) -> set[int]:
-            rows = _by(
+            rows = rows_by(
                 session,
                 lambda part: select(EditVerdictRow.revision).where(
                     EditVerdictRow.item == item, col(EditVerdictRow.revision).in_(part)
@@ -199,182 +196,4 @@ class SqlWatchLedger:
 
     async def record(self, outcome: ItemOutcome) -> None:
         now = self._clock.now()
-        await self._database.writing(lambda session: _record(session, outcome, now))
-
-
-def add_items(session: Session, items: Iterable[str], now: dt.datetime) -> int:
-    """Put items on the watch list, dirty; the number that were not on it."""
-    wanted = list(dict.fromkeys(items))
-    rows = _by(
-        session, lambda part: select(WatchItemRow).where(col(WatchItemRow.item).in_(part)), wanted
-    )
-    known = {row.item: row for row in rows}
-    fresh = [item for item in wanted if item not in known]
-    back = [r for r in known.values() if r.deleted or r.redirect_to is not None]
-    for row in back:
-        row.added_at, row.deleted, row.redirect_to = now, False, None
-        row.looked_at = row.look_again_at = None
-        session.add(row)
-        session.merge(DirtyRow(item=row.item, revision=0, reason="added", marked_at=now))
-    if fresh:  # a list may have tens of thousands: row by row that takes half a minute
-        listed = {"added_at": now, "deleted": False}
-        marked = {"revision": 0, "reason": "added", "marked_at": now, "attempts": 0}
-        session.execute(insert(WatchItemRow), [{"item": i, **listed} for i in fresh])
-        session.execute(insert(DirtyRow), [{"item": i, **marked} for i in fresh])
-    return len(fresh) + len(back)
-
-
-def remove_items(session: Session, items: Iterable[str], now: dt.datetime) -> int:
-    """Take items off the watch list, with what still settled about them; the number removed."""
-    removed = 0
-    for item in dict.fromkeys(items):
-        row = session.get(WatchItemRow, item)
-        if row is None:
-            continue
-        withdraw_candidates(session, item, "the item was taken off the watch list", now)
-        _forget(session, item)
-        session.delete(row)
-        removed += 1
-    return removed
-
-
-def _mark(session: Session, marks: Sequence[DirtyMark], now: dt.datetime) -> int:
-    newly = 0
-    for mark in marks:
-        item = session.get(WatchItemRow, mark.item)
-        if item is None or item.deleted or item.redirect_to is not None:
-            continue
-        base = session.get(BaseRow, mark.item)
-        if base is not None and mark.revision <= base.revision:
-            continue
-        row = session.get(DirtyRow, mark.item)
-        if row is None:
-            session.add(
-                DirtyRow(item=mark.item, revision=mark.revision, reason=mark.reason, marked_at=now)
-            )
-            newly += 1
-        elif mark.revision > row.revision:
-            row.revision, row.reason, row.not_before = mark.revision, mark.reason, None
-            if row.parked:  # what is new may be well
-                row.parked, row.attempts = False, 0
-            session.add(row)
-    return newly
-
-
-def _record(session: Session, outcome: ItemOutcome, now: dt.datetime) -> None:
-    if outcome.status == "unknown":
-        _postpone(session, outcome.item, now, outcome.reason)
-        return
-    item = session.get(WatchItemRow, outcome.item)
-    if item is None:
-        return  # taken off the list while it was looked at
-    item.looked_at, item.look_again_at = now, outcome.look_again_at
-    session.add(item)
-    for verdict in outcome.edits:
-        session.merge(_verdict_row(verdict))
-    for dismissal in outcome.dismissals:
-        session.add(_dismissal_row(outcome.item, dismissal, now))
-    open_runs(session, outcome.runs, now)
-    for candidate in outcome.candidates:
-        apply_candidate(session, outcome.item, candidate, now)
-    if outcome.redirect_to is not None or outcome.deleted:
-        _leave(session, item, outcome, now)
-        return
-    if outcome.base is not None:
-        session.merge(
-            BaseRow(
-                item=outcome.item,
-                revision=outcome.base.revision,
-                entity=outcome.base.entity,
-                accepted_at=now,
-            )
-        )
-    _clean(session, outcome.item, now)
-
-
-def _postpone(session: Session, item: str, now: dt.datetime, why: str) -> None:
-    """Look again later: soon first, then less and less often, then not before somebody asks."""
-    row = session.get(DirtyRow, item) or DirtyRow(
-        item=item, revision=0, reason="due", marked_at=now
-    )
-    wait_s = min(_FIRST_RETRY_S * 2 ** min(row.attempts, 20), _LONGEST_RETRY_S)
-    row.attempts += 1
-    row.not_before = now + dt.timedelta(seconds=wait_s)
-    row.why, row.parked = why, row.attempts >= PARK_AFTER
-    session.add(row)
-
-
-def _clean(session: Session, item: str, now: dt.datetime) -> None:
-    row = session.get(DirtyRow, item)
-    if row is None:
-        return
-    base = session.get(BaseRow, item)
-    caught_up = row.revision <= (base.revision if base else 0)
-    if caught_up or row.attempts >= _LAGGING_LOOKS:
-        session.delete(row)
-    elif row.attempts == 0:  # the mark came while the item was looked at: look again at once
-        row.attempts, row.why = 1, "marked during the look"
-        session.add(row)
-    else:  # a lagging replica
-        _postpone(session, item, now, "the answer was older than the mark")
-
-
-def _leave(session: Session, item: WatchItemRow, outcome: ItemOutcome, now: dt.datetime) -> None:
-    """The item was merged away or deleted: what settled about it is void."""
-    if outcome.redirect_to is not None:
-        reason = f"the item was merged into {outcome.redirect_to}"
-        add_items(session, [outcome.redirect_to], now)
-        _rekey(session, item.item, outcome.redirect_to, now)
-    else:
-        reason = "the item was deleted"
-    withdraw_candidates(session, item.item, reason, now)
-    _forget(session, item.item)
-    item.redirect_to, item.deleted = outcome.redirect_to, outcome.deleted
-    session.add(item)
-
-
-def _rekey(session: Session, item: str, target: str, now: dt.datetime) -> None:
-    """What was accepted of a merged item is what its target is compared with, if nothing is yet."""
-    base = session.get(BaseRow, item)
-    if base is not None and session.get(BaseRow, target) is None:
-        session.add(
-            BaseRow(item=target, revision=base.revision, entity=base.entity, accepted_at=now)
-        )
-
-
-def _forget(session: Session, item: str) -> None:
-    for row in (session.get(DirtyRow, item), session.get(BaseRow, item)):
-        if row is not None:
-            session.delete(row)
-
-
-def _verdict_row(verdict: EditVerdict) -> EditVerdictRow:
-    return EditVerdictRow(
-        item=verdict.item,
-        revision=verdict.revision,
-        time=verdict.time,
-        user=verdict.user,
-        kind=verdict.kind,
-        kept=verdict.kept,
-        reason=verdict.reason,
-        property=verdict.property,
-    )
-
-
-def _dismissal_row(item: str, dismissal: Dismissal, now: dt.datetime) -> DismissalRow:
-    return DismissalRow(
-        item=item,
-        key=dismissal.change.key,
-        kind=dismissal.kind.value,
-        reason=dismissal.reason,
-        change=codec.to_data(dismissal.change),
-        at=now,
-    )
-
-
-def _by(session: Session, query: Callable[[Sequence[Any]], Any], keys: Sequence[Any]) -> list[Any]:
-    """Rows of a query over many keys, in portions that any database takes."""
-    found: list[Any] = []
-    for start in range(0, len(keys), _CHUNK):
-        found.extend(session.exec(query(keys[start : start + _CHUNK])).all())
-    return found
+        await self._database.writing(lambda session: record_outcome(session, outcome, now))

@@ -74,6 +74,8 @@ class WatchItemRow(Row, table=True):
     """When a date in the item comes due: look then even without an edit."""
     redirect_to: str | None = None
     deleted: bool = False
+    gone_since: dt.datetime | None = _time(nullable=True)
+    """Since when it is seen merged or deleted; it is left when that has stood for some time."""
 
 
 class BaseRow(Row, table=True):

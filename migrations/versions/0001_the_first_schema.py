@@ -217,6 +217,7 @@ def upgrade() -> None:
         sa.Column("look_again_at", sa.DateTime(), nullable=True),
         sa.Column("redirect_to", sa.String(), nullable=True),
         sa.Column("deleted", sa.Boolean(), nullable=False),
+        sa.Column("gone_since", sa.DateTime(), nullable=True),
         sa.PrimaryKeyConstraint("item"),
     )
     with op.batch_alter_table("watch_item", schema=None) as batch_op:

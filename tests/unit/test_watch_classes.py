@@ -28,7 +28,7 @@ B_PREFERRED = claim("s2", "P6", "Q12", start="2024-05-02", rank="preferred")
 class Scene:
     """One watched country with a head of government, and a watcher whose clock follows the wiki."""
 
-    def __init__(self, *base: dict) -> None:
+    def __init__(self, *base: dict, settings: WatchSettings | None = None) -> None:
         self.wiki = FakeWiki()
         for item, label in (("Q11", "Ann Old"), ("Q12", "Ben New"), ("Q13", "Cid Third")):
             self.wiki.item(item, label, P31=["Q5"])
@@ -36,7 +36,7 @@ class Scene:
         self.wiki.item("Q1", "Freedonia", *(base or (A,)))
         self.base = self.wiki.head("Q1")
         self.ledger = MemoryLedger(["Q1"])
-        settings = WatchSettings(debounce_min=0)
+        settings = settings or WatchSettings(debounce_min=0)
         self.watcher = Watcher(self.wiki, self.ledger, lambda: self.wiki.now, settings)
         self.look()
 
@@ -299,6 +299,30 @@ def test_broken_history_leaves_the_item_dirty_and_the_base_alone() -> None:
     scene.wiki.history = whole  # type: ignore[method-assign]
     scene.wait(5)
     assert scene.settled() == [("Q11", "Q12")]
+
+
+def test_an_item_rests_for_a_while_before_it_is_judged() -> None:
+    scene = Scene(settings=WatchSettings(debounce_min=10))
+    scene.set(A_ENDED, B)
+    edited = scene.wiki.now
+    scene.wiki.now += dt.timedelta(minutes=4)
+    scene.look()
+    found = scene.ledger.outcomes[-1]
+    assert (found.status, found.look_again_at) == ("early", edited + dt.timedelta(minutes=10))
+    assert scene.ledger.base["Q1"].revision == scene.base
+    scene.wiki.now += dt.timedelta(minutes=6)
+    scene.look()
+    assert scene.ledger.outcomes[-1].status == "changed"
+
+
+def test_an_item_that_never_rests_is_judged_all_the_same() -> None:
+    scene = Scene(settings=WatchSettings(debounce_min=10, longest_wait_min=60))
+    statuses = []
+    for minute in range(0, 70, 5):
+        scene.set(A_ENDED, B if minute % 10 else B_PREFERRED, hours=5 / 60)
+        scene.look()
+        statuses.append(scene.ledger.outcomes[-1].status)
+    assert statuses == ["early"] * 12 + ["changed", "early"]  # what is unseen at last is young
 
 
 def test_explain_reads_well() -> None:

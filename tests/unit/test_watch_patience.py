@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import time
 
 import httpx
@@ -12,7 +11,6 @@ import pytest
 from agents.errors import Retryable
 from agents.wikidata.api import ActionApi
 from agents.wikidata.errors import Throttled
-from agents.wikidata.lift_wing import LiftWing
 from agents.wikidata.limiter import Limiter, MemoryCoolDown
 
 URL = "http://127.0.0.1/w/api.php"
@@ -71,20 +69,3 @@ def test_a_short_pause_is_waited_out() -> None:
             return super().__call__(request)
 
     asyncio.run(asyncio.wait_for(ask(Once(429, "0.05"), MemoryCoolDown()), 5))
-
-
-def test_a_risk_model_that_asks_for_a_pause_gets_it_and_nothing_is_known() -> None:
-    server, cool = Server(429, "3600"), MemoryCoolDown()
-
-    async def run() -> dict[int, float | None]:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(server))
-        limiter = Limiter(per_minute=None, at_once=1, cool_down=cool)
-        model = LiftWing("http://127.0.0.1/p", user_agent="test", limiter=limiter, client=client)
-        found = await model.risks([7, 8])
-        await model.aclose()
-        return found
-
-    assert asyncio.run(run()) == {7: None, 8: None}
-    assert server.asked == 1
-    until = asyncio.run(cool.until("127.0.0.1"))
-    assert until is not None and until > dt.datetime.now(dt.UTC) + dt.timedelta(minutes=50)

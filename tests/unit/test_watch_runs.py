@@ -195,3 +195,10 @@ def test_one_editor_by_hand_is_capped_and_nothing_is_lost(town: Town) -> None:
     assert town.count(CandidateState.SETTLED) == 10
     town.wait(1.01)
     assert town.count(CandidateState.SETTLED) == len(ITEMS)
+
+
+def test_edits_whose_editors_are_hidden_are_no_run(town: Town) -> None:
+    town.run(user="")
+    assert town.count(CandidateState.SETTLING) == len(ITEMS)
+    with town.database.read() as session:
+        assert session.exec(select(BulkRunRow)).all() == []

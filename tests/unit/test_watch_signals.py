@@ -14,6 +14,7 @@ from agents.wikidata.entity import parse_entity
 from agents.wikidata.history import Revision
 from agents.wikidata.legacy import Told, holders_on, legacy_groups
 from agents.wikidata.lift_wing import LiftWing, read_risk
+from agents.wikidata.limiter import Limiter, MemoryCoolDown
 from agents.wikidata.quota import FileQuota
 from agents.wikidata.view import value_key
 from tests.fakes_wiki import claim
@@ -72,6 +73,27 @@ def test_a_risk_is_a_probability_or_unknown() -> None:
         return found
 
     assert asyncio.run(run()) == {7: 0.2, 8: None}
+
+
+def test_a_risk_model_that_asks_for_a_pause_gets_it_and_nothing_is_known() -> None:
+    asked, cool = [], MemoryCoolDown()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(429, headers={"Retry-After": "3600"})
+
+    async def run() -> dict[int, float | None]:
+        client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        limiter = Limiter(per_minute=None, at_once=1, cool_down=cool)
+        model = LiftWing("http://127.0.0.1/p", user_agent="test", limiter=limiter, client=client)
+        found = await model.risks([7, 8])
+        await model.aclose()
+        return found
+
+    assert asyncio.run(run()) == {7: None, 8: None}
+    assert len(asked) == 1
+    until = asyncio.run(cool.until("127.0.0.1"))
+    assert until is not None and until > dt.datetime.now(dt.UTC) + dt.timedelta(minutes=50)
 
 
 def test_the_allowance_is_one_for_all_clients_of_a_folder(tmp_path: Path) -> None:
