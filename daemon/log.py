@@ -13,7 +13,7 @@ import structlog
 
 from daemon.sections import LogSettings, LogStyle
 
-_QUIET = ("httpx", "httpcore", "uvicorn.access", "alembic")
+_QUIET = ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access", "alembic")
 
 
 def set_up(settings: LogSettings) -> None:
