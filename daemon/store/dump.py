@@ -22,6 +22,8 @@ from daemon.errors import BlobError
 SUFFIX = ".jsonl.gz"
 VERSION_TABLE = "alembic_version"
 _PORTION = 500
+_READ = 100
+"""Rows in memory at a time: a draft has tens of kilobytes."""
 _LEVEL = 6
 """Of compression; 9, Python's own choice, takes half as long again for a few percent."""
 
@@ -33,7 +35,7 @@ def dump(connection: Connection, folder: Path) -> dict[str, int]:
         path = folder / f"{table.name}{SUFFIX}"
         with gzip.open(path, "wt", _LEVEL, encoding="utf-8") as output:
             counts[table.name] = 0
-            rows = connection.execute(select(table).execution_options(yield_per=_PORTION))
+            rows = connection.execute(select(table).execution_options(yield_per=_READ))
             for row in rows.mappings():
                 values = {name: _plain(value) for name, value in row.items()}
                 output.write(json.dumps(values, ensure_ascii=False) + "\n")
