@@ -11,7 +11,7 @@ from daemon.jobs.evaluation_job import gate_policy
 from daemon.known_facts import REGRESSION
 from evaluator.metrics import Metric
 from evaluator.policy import Policy
-from evaluator.power import edits_for
+from evaluator.power import edits_for, edits_for_retention
 
 _FACTS = frozenset({Metric.LOCALITY, Metric.LOCALITY_NEIGHBOUR, Metric.LOCALITY_UNRELATED})
 """Metrics that count facts beside the edits; the examination brings enough of them."""
@@ -30,12 +30,13 @@ def edits_wanted(policy: Policy, live: int) -> int:
 
 
 def too_small(settings: Settings, live: int) -> str | None:
-    """Why releases could not be promoted, and what to set; None when they could. Raises ConfigError
+    """Why releases could not be promoted, and what to do; None when they could. Raises ConfigError
     for a policy that cannot be read."""
-    wanted = edits_wanted(gate_policy(settings.gate.policy), live)
+    policy = gate_policy(settings.gate.policy)
+    wanted = edits_wanted(policy, live)
     release = settings.release
     if release.max >= wanted and release.size >= wanted:
-        return None
+        return _too_few_live(settings, policy, live)
     which = "release.max" if release.max < wanted else "release.size"
     fate = (
         "every release would end inconclusive"
@@ -46,4 +47,19 @@ def too_small(settings: Settings, live: int) -> str | None:
         f"the gate policy {settings.gate.policy} wants {wanted} edits in a release ({live} are "
         f"live), but {which} is {getattr(release, which.split('.')[1])}: {fate}. Set release.max "
         f"and release.size to {wanted} or more, or name another gate.policy"
+    )
+
+
+def _too_few_live(settings: Settings, policy: Policy, live: int) -> str | None:
+    """Between the first release and enough live edits nothing can show that none was forgotten."""
+    if policy.retention is None or live == 0:
+        return None
+    wanted = edits_for_retention(policy.retention)
+    if live >= wanted:
+        return None
+    return (
+        f"the gate policy {settings.gate.policy} wants {wanted} live edits to show that none was "
+        f"forgotten, and {live} are live: until then a release without a fault ends inconclusive; "
+        "read its report, then `almanac promote VERSION --override --reason ...`, or name another "
+        "gate.policy"
     )

@@ -1,7 +1,8 @@
 """The gate: pass, fail or inconclusive, by a policy and the evaluations of two versions.
 
-Owns the decision, as a pure function. Criteria are `evaluator.criteria`'s, policies
-`evaluator.policy`'s, figures `evaluator.metrics`'. Promotion is none of its business.
+Owns the decision, as a pure function. Criteria are `evaluator.criteria`'s and
+`evaluator.comparisons`', policies `evaluator.policy`'s, figures `evaluator.metrics`'. Promotion is
+none of its business.
 
 All criteria must pass, so testing several does not raise the chance of a false pass: it is at most
 the alpha of the criterion that is violated (an intersection-union test). Nothing is corrected, and
@@ -14,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from evaluator import criteria, power
+from evaluator import comparisons, criteria, power
 from evaluator.criteria import Criterion, Outcome
 from evaluator.errors import SuiteError
 from evaluator.evaluation import Evaluation
+from evaluator.metrics import Metric
 from evaluator.policy import Policy
 
 
@@ -67,18 +69,19 @@ def decide(policy: Policy, candidate: Evaluation, production: Evaluation) -> Gat
             f"{production.suite[:12]}; evaluate both on one suite"
         )
     held = [criteria.judged(policy, candidate, production)]
-    held += [
-        criteria.hold(limit, candidate.metrics[limit.metric], policy.alpha_of(limit))
-        for limit in policy.limit
-    ]
+    for limit in policy.limit:
+        pooled = limit.metric is Metric.SRR_ANY_POOLED
+        found, alpha = candidate.metrics[limit.metric], policy.alpha_of(limit)
+        own = candidate.metrics[Metric.SRR_ANY] if pooled else None
+        held.append(criteria.hold(limit, found, alpha, own))
     if policy.no_new_refutations:
-        held.append(criteria.new_refutations(candidate, production))
+        held.append(comparisons.new_refutations(candidate, production))
     if policy.improvement:
-        held.append(criteria.improvement(policy.improvement, candidate, production))
+        held.append(comparisons.improvement(policy.improvement, candidate, production))
     if policy.retention:
-        held.append(criteria.retention(policy.retention, candidate, production))
+        held.append(comparisons.retention(policy.retention, candidate, production))
     if policy.capability:
-        held.append(criteria.capability(policy.capability, candidate, production))
+        held += comparisons.capability(policy.capability, candidate, production)
     return GateReport(
         policy=policy.name,
         about=policy.about,

@@ -130,12 +130,13 @@ def _upper_mean(values: np.ndarray, alpha: float) -> float:
     if np.all(values == values[0]):  # in closed form: all weight is on the largest uniform
         return float(1.0 - alpha ** (1.0 / n) * (1.0 - values[0]))
     gaps = np.diff(np.append(np.sort(values), 1.0)).astype(np.float32)
-    means = 1.0 - _ordered_uniforms(n) @ gaps
+    steps = np.flatnonzero(gaps)  # few where values repeat, as those of pairs do
+    means = 1.0 - _ordered_uniforms(n)[:, steps] @ gaps[steps]
     place = min(len(means) - 1, math.ceil((1 - alpha) * len(means)))
     return float(min(1.0, np.partition(means, place)[place]))
 
 
-@lru_cache(maxsize=24)
+@lru_cache(maxsize=8)
 def _ordered_uniforms(n: int) -> np.ndarray:
     """`BOUND_DRAWS` samples of n uniforms, each in order; the same for the same n."""
     rng = np.random.default_rng(n)
@@ -188,15 +189,26 @@ def mcnemar_exact(worse: int, better: int) -> float:
     return float(stats.binom.sf(worse - 1, discordant, 0.5))
 
 
+def mean_difference(differences: np.ndarray, alpha: float = 0.05) -> tuple[float, float, float]:
+    """(mean, lower, upper) of independent differences in -1..1, candidate minus production; the
+    bounds are one-sided at 1 - alpha each (`mean_bounds`). (0, -1, 1) without any."""
+    if len(differences) == 0:
+        return 0.0, -1.0, 1.0
+    low, high = mean_bounds((differences + 1.0) / 2.0, alpha)
+    return float(differences.mean()), 2 * low - 1, 2 * high - 1
+
+
 def paired_difference(
     worse: int, better: int, n: int, alpha: float = 0.05
 ) -> tuple[float, float, float]:
-    """(difference, lower, upper) of paired proportions, candidate minus production; the bounds are
-    one-sided at 1 - alpha each: the mean bound over the pairs' differences."""
-    if n == 0:
-        return 0.0, -1.0, 1.0
-    halves = np.full(n, 0.5)
-    halves[:worse] = 0.0
-    halves[worse : worse + better] = 1.0
-    low, high = mean_bounds(halves, alpha)
-    return (better - worse) / n, 2 * low - 1, 2 * high - 1
+    """(difference, lower, upper) of paired proportions, candidate minus production, as
+    `mean_difference` of the pairs."""
+    differences = np.zeros(n)
+    differences[:worse] = -1.0
+    differences[worse : worse + better] = 1.0
+    return mean_difference(differences, alpha)
+
+
+def non_inferior(worse: int, better: int, n: int, margin: float, alpha: float) -> bool:
+    """Whether the lower bound of the paired difference stays within the margin."""
+    return paired_difference(worse, better, n, alpha)[1] >= -margin

@@ -12,7 +12,7 @@ from html import escape
 
 from evaluator.criteria import Criterion, Outcome
 from evaluator.metrics import LOWER_IS_BETTER, Estimate, Metric
-from evaluator.wording import CRITERION_TITLES, METRIC_TITLES, percent, points
+from evaluator.wording import METRIC_TITLES, criterion_title, percent, points
 
 _LABEL, _PLOT, _SIDE, _ROW, _TOP = 246.0, 420.0, 214.0, 38.0, 30.0
 _WIDTH = _LABEL + _PLOT + _SIDE
@@ -52,8 +52,8 @@ def criteria_plot(criteria: Sequence[Criterion]) -> str:
 
     Shares have one axis from 0 to 100 %; differences against production have each their own.
     """
-    shares = [c for c in criteria if not _is_difference(c) and c.value is not None]
-    changes = [c for c in criteria if _is_difference(c) and c.value is not None]
+    shares = [c for c in criteria if not c.relative and c.value is not None]
+    changes = [c for c in criteria if c.relative and c.value is not None]
     body: list[str] = []
     y = _TOP
     if shares:
@@ -74,10 +74,6 @@ def criteria_plot(criteria: Sequence[Criterion]) -> str:
     return _svg(y + 6, "Criteria against their bars, with intervals", body)
 
 
-def _is_difference(criterion: Criterion) -> bool:
-    return criterion.name in ("improvement", "retention", "capability")
-
-
 def _ticks(axis: _Axis, top: float, bottom: float) -> list[str]:
     body: list[str] = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -93,14 +89,14 @@ def _criterion_row(criterion: Criterion, axis: _Axis, y: float) -> list[str]:
     value = criterion.value or 0.0
     bar = axis.x(criterion.bar)
     left, right = (_LABEL, bar) if criterion.op == "<=" else (bar, _LABEL + _PLOT)
-    show = points if _is_difference(criterion) else percent
+    show = points if criterion.relative else percent
     op = "≤" if criterion.op == "<=" else "≥"
     body = [
-        _text(0, middle + 4, CRITERION_TITLES.get(criterion.name, criterion.name), "name"),
+        _text(0, middle + 4, criterion_title(criterion.name), "name"),
         f'<rect x="{left:.1f}" y="{y + 7:.1f}" width="{max(right - left, 0):.1f}" '
         f'height="{_ROW - 14:.1f}" class="zone"/>',
     ]
-    if _is_difference(criterion):
+    if criterion.relative:
         body.append(_line(axis.x(0), y + 7, axis.x(0), y + _ROW - 7, "grid"))
     body += [
         _line(axis.x(criterion.low), middle, axis.x(criterion.high), middle, f"ci {css}"),

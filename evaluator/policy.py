@@ -9,8 +9,9 @@ from __future__ import annotations
 import tomllib
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evaluator.capability import BUNDLED
 from evaluator.errors import PolicyError
@@ -63,24 +64,41 @@ class Improvement(_Strict):
 
 
 class Retention(_Strict):
-    """No regression on earlier live edits, by exact one-sided McNemar on their probes, and a net
-    loss of at most `max_loss`."""
+    """No regression on earlier live edits, by exact one-sided McNemar on their probes, and a mean
+    loss per edit of at most `max_loss`, shown by its one-sided bound."""
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    max_loss: float = Field(default=0.05, ge=0, le=1)
+    max_loss: float = Field(default=0.05, gt=0, le=1)
+    min_n: int = Field(default=1, ge=1)
+    """Earlier edits below which the gate stays open; the bound alone needs as many as
+    `evaluator.power.edits_for_retention` says."""
 
 
 class CapabilityRule(_Strict):
-    """Not inferior to production by more than `margin` (accuracy), one-sided, paired by item."""
+    """Not inferior to production by more than `margin` (accuracy) in any task, one-sided, paired by
+    item."""
 
     margin: float = Field(gt=0, lt=1)
+    margins: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
+    """Another margin for single tasks: one with few items cannot show the common one."""
     min_n: int = Field(default=400, ge=1)
+    """Items that each task must have."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     tasks: tuple[str, ...] = Field(default=BUNDLED, min_length=1)
     """Tasks of lm-eval; by default the bundled offline ones."""
     folder: Path | None = None
     """Where further task files lie; names that no file has are lm-eval's own, with data from the
     user's hub cache."""
+
+    @model_validator(mode="after")
+    def _margins_of_tasks(self) -> Self:
+        strangers = self.margins.keys() - set(self.tasks)
+        if strangers:
+            raise ValueError(f"margins of {', '.join(sorted(strangers))}, which no task is named")
+        return self
+
+    def margin_of(self, task: str) -> float:
+        return self.margins.get(task, self.margin)
 
 
 class Policy(_Strict):

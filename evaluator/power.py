@@ -1,19 +1,24 @@
 """What a bar needs: edits, probes and items, and the chance to clear it at a true rate.
 
-Owns power calculations as pure functions. They assume one success or failure per edit (the exact
-binomial bound of the gate).
+Owns power calculations as pure functions, with the gate's own bounds. Those of limits assume one
+success or failure per edit (the exact binomial bound).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
-from evaluator.intervals import exact_lower, exact_upper
-from evaluator.policy import Decide, Limit, Policy
+from evaluator.intervals import exact_lower, exact_upper, non_inferior
+from evaluator.metrics import Metric
+from evaluator.policy import CapabilityRule, Decide, Limit, Policy, Retention
 
 MAX_N = 100_000
 _EPSILON = 1e-9
+_TAIL = 1e-9
+_DIFFER = 0.05
+"""Share of the items in which two versions differ, in what is told of capability."""
 
 
 def edits_for_upper(bar: float, failures: int = 0, alpha: float = 0.05) -> int:
@@ -66,28 +71,71 @@ def edits_for(limit: Limit, alpha: float, wrong: int = 0) -> int:
     return max(least, limit.min_n, 1)
 
 
+def edits_for_retention(rule: Retention) -> int:
+    """Fewest earlier edits with which retention can pass when not one answer changes."""
+    return max(edits_for_upper(rule.max_loss, 0, rule.alpha), rule.min_n)
+
+
+@lru_cache(maxsize=256)
+def margin_chance(n: int, margin: float, discordance: float, alpha: float = 0.05) -> float:
+    """Chance that n paired items show non-inferiority within `margin`, by the gate's own bound,
+    when both versions are equally good and differ in the given share of the items."""
+    from scipy import stats
+
+    half = discordance / 2
+    most = int(stats.binom.ppf(1 - _TAIL, n, half))
+    allowed, chance = -1, 0.0
+    for better in range(most + 1):  # each item gained makes room for losses
+        while allowed + better < n and non_inferior(allowed + 1, better, n, margin, alpha):
+            allowed += 1
+        if allowed >= 0:
+            within = stats.binom.cdf(allowed, n - better, half / (1 - half))
+            chance += float(stats.binom.pmf(better, n, half) * within)
+    return chance
+
+
+@lru_cache(maxsize=256)
 def items_for_margin(
     margin: float, discordance: float, alpha: float = 0.05, power: float = 0.8
 ) -> int:
     """Paired items for non-inferiority within `margin` when both versions are equally good and the
-    given share of items differs between them."""
+    given share of items differs between them: the first number that does, in steps of ten or a
+    fortieth, upwards from a normal approximation and what the bound wants beyond it at the least.
+    """
     from scipy import stats
 
     z = float(stats.norm.ppf(1 - alpha) + stats.norm.ppf(power))
-    return max(1, math.ceil(z * z * max(discordance, 1e-6) / margin**2))
+    items = math.ceil(z * z * discordance / margin**2 + 1 / margin)
+    step = max(10, 10 * round(items / 400))
+    while items < MAX_N and margin_chance(items, margin, discordance, alpha) < power:
+        items += step
+    return min(items, MAX_N)
 
 
 def sentences(policy: Policy) -> Iterator[str]:
     """What the bars of a policy need, one sentence a bar."""
     for limit in policy.limit:
         yield _sentence(limit, policy.alpha_of(limit))
-    if policy.capability:
-        rule = policy.capability
-        n = items_for_margin(rule.margin, 0.05, rule.alpha)
+    if policy.retention:
+        rule = policy.retention
         yield (
-            f"capability: {n} paired items show a margin of {rule.margin:.0%} with 80 % power when "
-            "5 % of the items differ between two equally good versions."
+            f"retention: {edits_for_retention(rule)} earlier edits without a lost answer show that "
+            f"at most {rule.max_loss:.0%} was lost; with fewer the gate stays open."
         )
+    if policy.capability:
+        for margin in dict.fromkeys(map(policy.capability.margin_of, policy.capability.tasks)):
+            yield _capability_sentence(policy.capability, margin)
+
+
+def _capability_sentence(rule: CapabilityRule, margin: float) -> str:
+    tasks = [task for task in rule.tasks if rule.margin_of(task) == margin]
+    which = f" ({', '.join(tasks)})" if len(tasks) < len(rule.tasks) else ""
+    least = margin_chance(rule.min_n, margin, _DIFFER, rule.alpha)
+    return (
+        f"capability{which}: {items_for_margin(margin, _DIFFER, rule.alpha)} paired items a task "
+        f"show a margin of {margin:.0%} with 80 % power when {_DIFFER:.0%} of the items differ "
+        f"between two equally good versions; the least of {rule.min_n} then with {least:.0%}."
+    )
 
 
 def _sentence(limit: Limit, alpha: float) -> str:
@@ -105,10 +153,13 @@ def _sentence(limit: Limit, alpha: float) -> str:
         good = 1 - (1 - limit.bar) / 10
         side = f"clear {limit.bar:.0%} from below"
     chance = pass_chance(limit, n, good, alpha)
-    return (
+    told = (
         f"{name}: {n} without a failure {side}, {one} with one; at a true rate of {good:.1%} that "
         f"many pass with probability {chance:.0%}."
     )
+    if limit.metric is Metric.SRR_ANY_POOLED:
+        told += " Live edits and regression facts count among them as much as the release's own."
+    return told
 
 
 def _smallest(holds: Callable[[int], bool], start: int) -> int:

@@ -24,7 +24,7 @@ from evaluator.metrics import ABOUT, Metric
 from evaluator.plots import before_after_plot, criteria_plot, trend_plot
 from evaluator.probes import Suite
 from evaluator.report_rows import edit_rows
-from evaluator.wording import CRITERION_TITLES, METRIC_TITLES, SHOWN, TREND, percent, points
+from evaluator.wording import METRIC_TITLES, SHOWN, TREND, criterion_title, percent, points
 from knowledge.codec import to_data
 
 _KPIS = (Metric.EFFICACY, Metric.H_ACC, Metric.M_ACC, Metric.SRR, Metric.LOCALITY)
@@ -124,7 +124,7 @@ def render_html(report: Report) -> str:
             report=report,
             style=Markup(_environment().get_template("report.css").render()),
             kpis=[(METRIC_TITLES[m], before[m], after[m], ABOUT[m]) for m in _KPIS],
-            criteria=[(CRITERION_TITLES.get(c.name, c.name), c) for c in report.gate.criteria],
+            criteria=[(criterion_title(c.name), c) for c in report.gate.criteria],
             criteria_plot=Markup(criteria_plot(report.gate.criteria)),
             metrics_plot=Markup(before_after_plot(SHOWN, before, after)),
             metrics=[(METRIC_TITLES[m], ABOUT[m], before[m], after[m]) for m in Metric],
@@ -132,7 +132,6 @@ def render_html(report: Report) -> str:
             skills=_skills(report),
             edits=edit_rows(report.suite, report.production, report.candidate),
             agreement=judges_agree(report.suite, report.candidate),
-            relative=("improvement", "retention", "capability"),
         )
     )
 
@@ -152,14 +151,13 @@ def render_markdown(report: Report) -> str:
         .get_template("report.md.jinja")
         .render(
             report=report,
-            criteria=[(CRITERION_TITLES.get(c.name, c.name), c) for c in report.gate.criteria],
+            criteria=[(criterion_title(c.name), c) for c in report.gate.criteria],
             metrics=[
                 (METRIC_TITLES[m], report.production.metrics[m], report.candidate.metrics[m])
                 for m in Metric
             ],
             edits=edit_rows(report.suite, report.production, report.candidate),
             agreement=judges_agree(report.suite, report.candidate),
-            relative=("improvement", "retention", "capability"),
             cell=lambda text: str(text).replace("|", "\\|").replace("\n", " "),
         )
     )

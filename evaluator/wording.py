@@ -69,6 +69,13 @@ TREND = (
 """The metrics of the trend over versions, in order."""
 
 
+def criterion_title(name: str) -> str:
+    """The title of a criterion; `capability: TASK` names its task."""
+    kind, _, task = name.partition(": ")
+    title = CRITERION_TITLES.get(kind, kind)
+    return f"{title}, {task}" if task else title
+
+
 def percent(value: float | None) -> str:
     """`0.031` as `3.1 %`; a dash for nothing."""
     if value is None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from daemon.bench.edits import draw_units, release_of
 from daemon.bench.eval_endpoint import FAULTS, endpoint
 from daemon.bench.rows import Op, Row
-from evaluator.capability import Capability
+from evaluator.capability import BUNDLED, Capability
 from evaluator.evaluation import Evaluation, evaluate
 from evaluator.gate import GateReport, Outcome, decide
 from evaluator.judge import Judge
@@ -124,8 +124,8 @@ def _evaluated(
 ) -> Evaluation:
     model = _Scripted(digest, answers)
     found = evaluate(model, suite, production=production, tasks=(), judge=judge)
-    keys = {f"skill:{i}": True for i in range(items)}
-    skills = Capability(tasks=("skill",), items=keys, group=dict.fromkeys(keys, "skill"))
+    keys = {f"{BUNDLED[0]}:{i}": True for i in range(items)}
+    skills = Capability(tasks=BUNDLED, items=keys, group=dict.fromkeys(keys, BUNDLED[0]))
     return replace(found, capability=skills)
 
 

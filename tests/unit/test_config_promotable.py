@@ -40,3 +40,9 @@ def test_the_pooled_metric_counts_live_edits_and_the_regression_suite() -> None:
     assert edits_wanted(policy, live=0) == 149 - REGRESSION
     assert edits_wanted(policy, live=40) == 149 - REGRESSION - 40
     assert edits_wanted(shipped("demo"), live=0) == 12
+
+
+def test_too_few_live_edits_for_retention_are_told(tmp_path: Path) -> None:
+    told = too_small(Settings(home=tmp_path), live=15)
+    assert told is not None and "wants 59 live edits" in told and "15 are live" in told
+    assert too_small(Settings(home=tmp_path), live=59) is None

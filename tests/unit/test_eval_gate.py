@@ -13,9 +13,9 @@ from evaluator.capability import Capability
 from evaluator.errors import PolicyError, SuiteError
 from evaluator.evaluation import Evaluation, evaluate
 from evaluator.gate import GateReport, Outcome, decide, more_probes
-from evaluator.intervals import exact_upper
+from evaluator.intervals import exact_upper, non_inferior
 from evaluator.metrics import Metric, measure
-from evaluator.policy import Limit, Policy, load_policy, shipped
+from evaluator.policy import CapabilityRule, Limit, Policy, load_policy, shipped
 from evaluator.probes import Part, Suite, build_suite
 from knowledge.questions import QuestionKind
 from tests.eval_cases import ScriptedModel, knowing, outdated, suite, unit
@@ -108,19 +108,96 @@ def test_too_few_or_no_skill_items_are_inconclusive(good: Evaluation, base: Eval
     assert none.outcome is Outcome.INCONCLUSIVE
 
 
-def test_a_forgotten_edit_stops_a_release() -> None:
-    examined = suite(12, live=(12, 13))
+def by_tasks(evaluation: Evaluation, **tasks: list[bool]) -> Evaluation:
+    """With items of these tasks, right or wrong."""
+    items = {f"{t}:{i}:x": right for t, all_ in tasks.items() for i, right in enumerate(all_)}
+    group = {key: key.partition(":")[0] for key in items}
+    found = Capability(tasks=tuple(tasks), items=items, group=group)
+    return dataclasses.replace(evaluation, capability=found)
+
+
+def test_a_broken_small_task_does_not_hide_behind_a_large_one(
+    good: Evaluation, base: Evaluation
+) -> None:
+    rule = CapabilityRule(margin=0.02, margins={"ifeval": 0.05}, tasks=("mmlu", "ifeval"))
+    policy = shipped("demo").model_copy(update={"capability": rule})
+    large = {"mmlu_law": [True] * 14_000, "mmlu_art": [True] * 12_000}
+    whole = by_tasks(base, **large, ifeval=[True] * 541)
+    report = decide(policy, by_tasks(good, **large, ifeval=[False] * 400 + [True] * 141), whole)
+    assert outcomes(report)["capability: mmlu"] is Outcome.PASS
+    assert outcomes(report)["capability: ifeval"] is Outcome.FAIL
+    assert report.outcome is Outcome.FAIL
+    kept = decide(policy, by_tasks(good, **large, ifeval=[False] * 8 + [True] * 533), whole)
+    assert kept.outcome is Outcome.PASS, outcomes(kept)
+    missing = decide(policy, by_tasks(good, **large), by_tasks(base, **large))
+    assert outcomes(missing)["capability: ifeval"] is Outcome.INCONCLUSIVE
+
+
+def test_one_broken_skill_of_a_task_fails_and_a_few_lost_items_do_not(
+    good: Evaluation, base: Evaluation
+) -> None:
+    skills = ("add", "copy", "earlier", "larger", "last", "opposite", "sort", "subtract")
+
+    def lost(wrong: dict[str, int]) -> Evaluation:
+        items = {
+            f"almanac_skills:{s}{i}:x": i >= wrong.get(s, 0) for s in skills for i in range(55)
+        }
+        group = {key: key.split(":")[1].rstrip("0123456789") for key in items}
+        found = Capability(tasks=("almanac_skills",), items=items, group=group)
+        return dataclasses.replace(good, capability=found)
+
+    report = decide(shipped("demo"), lost({"sort": 14}), lost({}))
+    (criterion,) = (c for c in report.criteria if c.name == "capability")
+    assert criterion.value is not None and criterion.value > -0.05
+    assert criterion.outcome is Outcome.FAIL
+    assert "sort (14 of 55 items lost, 0 gained)" in criterion.detail
+    few = decide(shipped("demo"), lost({"sort": 4, "last": 1, "larger": 1}), lost({}))
+    assert outcomes(few)["capability"] is Outcome.PASS
+
+
+def test_items_without_a_partner_leave_capability_open(good: Evaluation, base: Evaluation) -> None:
+    report = decide(shipped("demo"), with_skills(good, n=440), with_skills(base, n=439))
+    assert outcomes(report)["capability"] is Outcome.INCONCLUSIVE
+
+
+def examined_again(lost: int = 0, policy: str = "demo", live: int = 12) -> GateReport:
+    """A release of two edits over `live` earlier ones, with so many answers of them lost."""
+    examined = suite(2, live=range(2, 2 + live))
     before = outdated(examined)
     for probe in examined.of(Part.RETENTION):
         before.answers[probe.question.text] = probe.question.reference
     production = run(before, examined)
     model = knowing(examined)
-    for probe in examined.of(Part.RETENTION):
+    for probe in examined.of(Part.RETENTION)[:lost]:
         model.answers[probe.question.text] = f"{probe.old[0]}."
-    report = decide(shipped("demo"), run(model, examined, production), production)
-    assert outcomes(report)["retention"] is Outcome.FAIL
-    kept = decide(shipped("demo"), run(knowing(examined), examined, production), production)
-    assert outcomes(kept)["retention"] is Outcome.PASS
+    return decide(shipped(policy), run(model, examined, production), production)
+
+
+def test_a_forgotten_edit_stops_a_release() -> None:
+    assert outcomes(examined_again(lost=20))["retention"] is Outcome.FAIL
+
+
+def test_retention_passes_only_what_its_bound_shows() -> None:
+    report = examined_again()
+    (criterion,) = (c for c in report.criteria if c.name == "retention")
+    assert (criterion.n, criterion.value) == (12, 0.0)
+    assert criterion.low == pytest.approx(0.05 ** (1 / 12) - 1)
+    assert criterion.outcome is Outcome.PASS
+    assert outcomes(examined_again(lost=1))["retention"] is Outcome.PASS
+    assert outcomes(examined_again(live=2))["retention"] is Outcome.INCONCLUSIVE
+    assert outcomes(examined_again(policy="default"))["retention"] is Outcome.INCONCLUSIVE
+    for name, edits in (("demo", 9), ("default", 59)):
+        rule = shipped(name).retention
+        assert rule and power.edits_for_retention(rule) == edits
+
+
+def test_the_pooled_refutations_are_told_with_the_releases_own(
+    good: Evaluation, base: Evaluation
+) -> None:
+    report = decide(shipped("default"), good, base)
+    (criterion,) = (c for c in report.criteria if c.name == "srr_any_pooled")
+    assert "of these the release's own: 0 of 12 edits, upper bound 22.1%" in criterion.detail
+    assert "alone they would clear 5% with probability 0%" in criterion.detail
 
 
 def test_an_earlier_edit_that_refutes_itself_anew_stops_a_release() -> None:
@@ -198,6 +275,20 @@ def test_power_agrees_with_simulation() -> None:
     assert power.pass_lower(60, 0.8, 0.8) <= 0.05
 
 
+def test_items_for_a_margin_are_enough_by_the_gates_own_bound() -> None:
+    items = power.items_for_margin(0.05, 0.05)
+    rng = np.random.default_rng(7)
+    for n in (items, 124):  # 124: what a normal approximation says
+        drawn = rng.multinomial(n, [0.025, 0.025, 0.95], size=20_000)[:, :2]
+        tables, times = np.unique(drawn, axis=0, return_counts=True)
+        passed = [non_inferior(int(w), int(b), n, 0.05, 0.05) for w, b in tables]
+        found = np.average(passed, weights=times)
+        assert found == pytest.approx(power.margin_chance(n, 0.05, 0.05), abs=0.02)
+    assert power.margin_chance(items, 0.05, 0.05) >= 0.8
+    assert power.margin_chance(124, 0.05, 0.05) < 0.7
+    assert power.margin_chance(items - 10, 0.05, 0.05) < 0.8
+
+
 def test_policies_are_checked(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     limit = '[[limit]]\nmetric = "srr"\n'
@@ -205,6 +296,8 @@ def test_policies_are_checked(tmp_path: Path) -> None:
         'name = "x"\nabout = "y"\n' + limit: "exactly one of at_most",
         'name = "x"\nabout = "y"\n[[limit]]\nmetric = "speed"\nat_most = 0.1\n': "limit.0.metric",
         'name = "x"\nabout = "y"\nlimits = 3\n': "limit",
+        f'name = "x"\nabout = "y"\n{limit}at_most = 0.1\n[capability]\nmargin = 0.1\n'
+        "margins = {gsm = 0.2}\n": "margins of gsm",
         "name = ": "not valid TOML",
     }
     for text, message in broken.items():
