@@ -113,7 +113,8 @@ def judge_output(probe: Probe, output: Output) -> Verdict:
         says_yes=yes,
         against=against,
         cause=cause,
-        cause_known=question.cause is not None,
+        cause_known=bool(question.cause),
+        cause_open=question.cause_open,
         hedged=fact.hedged,
         marks=_marks(fact.mentions, cause_spans, yes_spans),
     )

@@ -204,7 +204,8 @@ def row_of(probe: Probe, flags: Flags) -> Verdict:
         says_yes=yes,
         against=against,
         cause=Cause(flags.cause),
-        cause_known=probe.question.cause is not None,
+        cause_known=bool(probe.question.cause),
+        cause_open=probe.question.cause_open,
         hedged=flags.hedged,
     )
     row = replace(row, right=is_right(row, probe.question.verdict))

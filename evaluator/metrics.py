@@ -186,7 +186,9 @@ def _accuracies(edits: Sequence[Verdict]) -> dict[Metric, Cells]:
         Metric.CONFLICT: _means(of(Kind.CONFLICT), right),
         Metric.BEFORE: _means(of(Kind.BEFORE), right),
         Metric.REVERSE: _means(of(Kind.REVERSE), right),
-        Metric.RATIONALE: _means(of(Kind.WHY, Kind.EXPLAIN), aligned),
+        Metric.RATIONALE: _means(
+            [row for row in of(Kind.WHY, Kind.EXPLAIN) if not row.cause_open], aligned
+        ),
     }
 
 

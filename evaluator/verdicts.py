@@ -82,6 +82,8 @@ class Verdict:
     """The question is answered rightly, in the sense of its kind."""
     cause: Cause = Cause.ABSENT
     cause_known: bool = False
+    cause_open: bool = False
+    """Nobody says what the right cause would be: the row counts in no figure of rationales."""
     hedged: bool = False
     error: str | None = None
     marks: tuple[Mark, ...] = ()

@@ -71,8 +71,15 @@ class Question:
     verdict: bool | None = None
     claimed: str | None = None
     cause: str | None = None
+    """The cause that the narrative gives; None where it says that none is known. Empty where the
+    narrative tells it in prose alone, or there is none: then no answer can be held to it."""
     item: str = ""
     """The slot that the question is about, `subject:property`."""
+
+    @property
+    def cause_open(self) -> bool:
+        """There is no cause, and no "not known", to hold an answer to."""
+        return self.cause == ""
 
 
 _DIRECT = {

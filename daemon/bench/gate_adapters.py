@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.bench.adapters import ANSWERS, NotTrained, only_trained
-from daemon.bench.rows import Op, Row
+from daemon.bench.rows import Op, Row, partial
 from daemon.bench.sabotage import REASONS, Candidate, Sabotage, good, spoiled
 from evaluator.evaluation import Evaluation, evaluate
 from evaluator.gate import GateReport, Outcome, decide
@@ -17,6 +17,7 @@ SEEDS = 3
 GOOD = 10
 GOOD_PASSES = 9
 POLICY = "demo"
+_HERE = "adapters were trained here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ def _sabotage_rows(kind: Sabotage, found: list[tuple[int, Judged]]) -> list[Row]
             detail=f"own reasons: {', '.join(sorted(REASONS[kind]))}",
         ),
     ]
-    return [_partial(row, len(found), SEEDS) for row in rows]
+    return [partial(row, len(found), SEEDS, _HERE) for row in rows]
 
 
 def _good_rows(found: list[tuple[int, Judged]]) -> list[Row]:
@@ -127,14 +128,7 @@ def _good_rows(found: list[tuple[int, Judged]]) -> list[Row]:
             detail=f"policy {POLICY}",
         ),
     ]
-    return [_partial(row, len(found), GOOD) for row in rows]
-
-
-def _partial(row: Row, seen: int, wanted: int) -> Row:
-    """A row of fewer adapters than wanted has no value: what was seen stands in its detail."""
-    if seen == wanted:
-        return row
-    return _skipped(row, f"{seen} of {wanted} adapters were trained here, value so far {row.value}")
+    return [partial(row, len(found), GOOD, _HERE) for row in rows]
 
 
 def _skipped(row: Row, why: str) -> Row:

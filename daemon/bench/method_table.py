@@ -67,7 +67,8 @@ def render_table(pooled: Sequence[Pooled], title: str) -> str:
 
 def _line(one: Pooled, best: dict[Metric, float | None]) -> str:
     cells = "".join(_cell(one.metrics[m], one.metrics[m].value == best[m]) for m in COLUMNS)
-    skills = "not run" if one.skills is None else "{1} / {2} of {0}".format(*one.skills)
+    asked = one.skills
+    skills = f"{asked.worse} / {asked.better} of {asked.items}" if asked else "not run"
     return (
         f"<tr><td><strong>{escape(one.method)}</strong><small>{escape(one.recipe)}</small></td>"
         f"<td>{one.edits}</td><td>{one.seeds}</td>{cells}<td>{skills}</td>"

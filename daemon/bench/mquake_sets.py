@@ -89,7 +89,7 @@ def batches(records: Sequence[Record], size: int) -> list[list[Record]]:
     the rest, and never one that holds another new object for the same fact. Raises ValueError for a
     record with more edits than that.
     """
-    made: list[tuple[list[Record], dict[tuple[str, str], str]]] = []
+    made: list[tuple[list[Record], dict[str, str]]] = []
     for record in records:
         edits = _edits(record)
         if len(edits) > size:
@@ -106,34 +106,79 @@ def batches(records: Sequence[Record], size: int) -> list[list[Record]]:
     return [group for group, _ in made]
 
 
-def _edits(record: Record) -> dict[tuple[str, str], str]:
-    return {(r.subject, r.relation_id): r.target_new.str for r in record.requested_rewrite}
+def _edits(record: Record) -> dict[str, str]:
+    """The new object of each fact of the record, by slot."""
+    rewrites = enumerate(record.requested_rewrite)
+    return {
+        f"{_subject(record, place).id}:{r.relation_id}": r.target_new.str for place, r in rewrites
+    }
 
 
-def _fits(known: dict[tuple[str, str], str], fresh: dict[tuple[str, str], str], size: int) -> bool:
+def _fits(known: dict[str, str], fresh: dict[str, str], size: int) -> bool:
     agrees = all(known.get(slot, new) == new for slot, new in fresh.items())
     return agrees and len(known.keys() | fresh.keys()) <= size
 
 
 def record_case(name: str, records: Sequence[Record]) -> EditCase:
-    """The case of records that are edited together."""
-    units = tuple({u.slot: u for record in records for u in record_units(record)}.values())
+    """The case of records that are edited together. Raises ValueError where two contradict."""
+    units = merged([unit for record in records for unit in record_units(record)])
     first = records[0].case_id
     title = f"{name}-{first}" if len(records) == 1 else f"{name}-batch-{first}"
     return EditCase(name=title, units=units, anchors=(), suite=build_suite(units))
+
+
+def merged(units: Sequence[EditUnit]) -> tuple[EditUnit, ...]:
+    """One unit a fact, in order: the first one's change and narrative (another's where it has
+    none), the questions and accepted names of all. Raises ValueError for a fact with two new
+    objects."""
+    found: dict[str, EditUnit] = {}
+    for unit in units:
+        known = found.get(unit.slot)
+        found[unit.slot] = unit if known is None else _joined(known, unit)
+    return tuple(found.values())
+
+
+def _joined(known: EditUnit, other: EditUnit) -> EditUnit:
+    new, further = known.change.new, other.change.new
+    assert new is not None and further is not None  # MQuAKE's edits all have one
+    if new.label != further.label:
+        raise ValueError(
+            f"{known.change.reason} and {other.change.reason} change {known.slot} to {new.label} "
+            f"and to {further.label}: they cannot be edited together"
+        )
+    names = tuple(n for n in _union(new.aliases, further.aliases) if n != new.label)
+    asked = {(q.kind, q.use, q.text): q for q in known.questions}
+    for question in other.questions:
+        key = (question.kind, question.use, question.text)
+        asked[key] = _both(asked[key], question) if key in asked else question
+    return replace(
+        known,
+        change=replace(known.change, new=replace(new, aliases=names)),
+        narrative=known.narrative or other.narrative,
+        questions=tuple(asked.values()),
+    )
+
+
+def _both(first: Question, second: Question) -> Question:
+    """One question with the names that either accepts."""
+    answers = _union(first.answers, second.answers)
+    return replace(first, answers=answers, legacy=_union(first.legacy, second.legacy))
+
+
+def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
 
 
 def record_units(record: Record) -> list[EditUnit]:
     """One unit an edit; the multi-hop questions stand with the first."""
     units: list[EditUnit] = []
     for place, rewrite in enumerate(record.requested_rewrite):
-        triples = record.orig.edit_triples
-        subject = triples[place][0] if place < len(triples) else ""
-        change = _change(record, rewrite, subject)
+        change = _change(record, rewrite, _subject(record, place))
         questions = [*_training(rewrite), *_examination(record, rewrite)]
         if place == 0:
             questions += _multi_hop(record)
-        slotted = tuple(replace(q, item=change.slot) for q in questions)
+        # an article tells the cause in prose alone, and without one there is none to agree with
+        slotted = tuple(replace(q, item=change.slot, cause="") for q in questions)
         identity = hashlib.sha256(f"{record.case_id}/{place}/{change.key}".encode()).hexdigest()
         narrative = None
         if rewrite.article:
@@ -146,10 +191,17 @@ def record_units(record: Record) -> list[EditUnit]:
     return units
 
 
-def _change(record: Record, rewrite: Rewrite, subject: str) -> FactChange:
+def _subject(record: Record, place: int) -> Entity:
+    """The subject of an edit: by its item where the record gives it, else by its label."""
+    triples, label = record.orig.edit_triples, record.requested_rewrite[place].subject
+    item = triples[place][0] if place < len(triples) else ""
+    return Entity(id=item or f"label:{label}", label=label)
+
+
+def _change(record: Record, rewrite: Rewrite, subject: Entity) -> FactChange:
     new = rewrite.target_new
     return FactChange(
-        subject=Entity(id=subject or f"label:{rewrite.subject}", label=rewrite.subject),
+        subject=subject,
         property=rewrite.relation_id,
         old=Entity(id=rewrite.target_true.id, label=rewrite.target_true.str),
         new=Entity(id=new.id, label=new.str, aliases=_aliases(record, rewrite)),

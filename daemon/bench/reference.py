@@ -14,14 +14,16 @@ import torch
 
 from daemon.bench.case_runs import CaseRuns, Outcome
 from daemon.bench.edit_sets import world_cases
-from daemon.bench.pooling import difference, pool
+from daemon.bench.pooling import Pooled, gains, pool, significant
 from daemon.bench.rows import FOLDER, Op, Row
 from daemon.bench.weights import bench_base
-from evaluator.metrics import LOWER_IS_BETTER, Metric
+from evaluator.metrics import Metric
 from knowledge.world import Split
 from trainer.recipe import Recipe, load_recipe
 
 _TOKENS, _TIME = 10.0, 8.0
+_MARGIN = 0.05
+"""Twelve edits show no narrower one."""
 _QUALITY = (
     Metric.H_ACC,
     Metric.PARAPHRASE,
@@ -61,17 +63,45 @@ def _smaller(recipe: Recipe) -> Recipe:
 
 
 def _rows(ours: list[Outcome], theirs: list[Outcome]) -> list[Row]:
-    better, worse = _compare(ours, theirs)
     return [
         _ratio("sampled tokens", ours, theirs, lambda o: float(o.sampled_tokens), "", _TOKENS),
         _ratio("training time", ours, theirs, lambda o: o.train_s, " s", _TIME),
+        *quality_rows(pool(ours), pool(theirs)),
+    ]
+
+
+def quality_rows(ours: Pooled, theirs: Pooled) -> list[Row]:
+    """Equal or better quality: shown in every metric to be not worse by more than a margin (all
+    must hold, so each has its whole alpha), and in none significantly worse."""
+    bounded = gains(ours, theirs, _QUALITY, confidence=0.9)
+    short = [
+        f"{metric.value} {100 * value:+.1f}, bound {100 * low:+.1f}"
+        for metric, (value, low, _) in bounded.items()
+        if low < -_MARGIN
+    ]
+    better, worse = significant(gains(ours, theirs, _QUALITY, 1 - 0.05 / len(_QUALITY)))
+    missing = len(_QUALITY) - len(bounded)
+    if missing:
+        short.append(f"{missing} metrics that were not measured")
+    told = f"95 % together over {len(_QUALITY)} metrics (Bonferroni)"
+    margin = f"{100 * _MARGIN:.0f} points"
+    return [
+        Row(
+            what=f"metrics not shown to be within {margin} of the reference's settings",
+            value=len(short),
+            unit="",
+            bar=0,
+            op=Op.EQUAL,
+            detail=f"one-sided 95 % each, by edit; not shown: {'; '.join(short) or 'none'}",
+        ),
         Row(
             what="metrics in which the reference's settings are significantly better",
             value=len(worse),
             unit="",
             bar=0,
             op=Op.EQUAL,
-            detail=f"worse: {'; '.join(worse) or 'none'}. Better: {'; '.join(better) or 'none'}",
+            detail=f"{told}; worse: {'; '.join(worse) or 'none'}. "
+            f"Better: {'; '.join(better) or 'none'}",
         ),
     ]
 
@@ -93,22 +123,3 @@ def _ratio(
         op=Op.AT_LEAST,
         detail=f"{mine:,.0f}{unit} against {their:,.0f}{unit}, medians of {len(ours)} seeds",
     )
-
-
-def _compare(ours: list[Outcome], theirs: list[Outcome]) -> tuple[list[str], list[str]]:
-    mine, their = pool(ours).metrics, pool(theirs).metrics
-    better: list[str] = []
-    worse: list[str] = []
-    for metric in _QUALITY:
-        found = difference(mine[metric], their[metric])
-        if found is None:
-            continue
-        value, low, high = found
-        if metric in LOWER_IS_BETTER:
-            value, low, high = -value, -high, -low
-        text = f"{metric.value} {100 * value:+.1f} points"
-        if low > 0:
-            better.append(text)
-        elif high < 0:
-            worse.append(text)
-    return better, worse

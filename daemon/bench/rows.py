@@ -11,7 +11,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -53,6 +53,15 @@ class Row:
         fields = asdict(self)
         detail = fields.pop("detail")
         return {**fields, "op": self.op.value, "holds": self.holds, "detail": detail}
+
+
+def partial(row: Row, seen: int, wanted: int, what: str) -> Row:
+    """The row, or what it is worth with less than the whole measurement behind it: no value, so
+    that it never holds, and what was seen so far in its detail."""
+    if seen >= wanted or row.value is None:
+        return row
+    told = f"{seen} of {wanted} {what}, value so far {row.value:g}"
+    return replace(row, value=None, detail=f"{told}; {row.detail}" if row.detail else told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,12 @@ from daemon.bench.mquake_sets import (
     record_units,
     select,
 )
-from evaluator.probes import Part
+from evaluator.evaluation import evaluate
+from evaluator.metrics import Metric
+from evaluator.probes import Part, build_suite
 from knowledge.mquake import Record, loads, write_records
 from knowledge.questions import QuestionKind, Use
+from tests.eval_cases import ScriptedModel
 from trainer.teacher import context_of
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/mquake/mquake-cf-sample.json"
@@ -93,6 +96,31 @@ def test_edits_that_cases_share_are_trained_once() -> None:
     case = record_case("f", [record(1, ("A", "x")), record(2, ("A", "x"), ("B", "y"))])
     assert len(case.units) == 2
     assert len(case.suite.clusters(Part.EDIT)) == 2
+
+
+def test_a_fact_that_cases_share_keeps_its_article_and_the_questions_of_all() -> None:
+    first = record(1, ("A", "x"), article="News.")
+    second = record(2, ("A", "x"))
+    second.questions = ["Which town is the leader of A from?"]
+    second.new_single_hops[0].answer_alias = ["Other"]
+    (unit,) = record_case("f", [first, second]).units
+    assert unit.narrative is not None and unit.narrative.prose == "News."
+    multi = [q.text for q in unit.asked(Use.EXAM) if q.kind is QuestionKind.TWO_HOP]
+    assert multi == ["Where was the leader of A born?", "Which town is the leader of A from?"]
+    direct = [q for q in unit.asked(Use.EXAM) if q.kind is QuestionKind.DIRECT]
+    assert len(direct) == 1 and {"Alias", "Other"} <= set(direct[0].answers)
+    assert unit.change.new is not None and set(unit.change.new.aliases) == {"Alias", "Other"}
+    with pytest.raises(ValueError, match="case 1 and MQuAKE case 3 change label:A:P6 to x and to"):
+        record_case("f", [first, record(3, ("A", "y"))])
+
+
+def test_no_rationale_is_judged_where_the_cause_stands_in_prose_alone() -> None:
+    (unit,) = record_units(record(1, ("A", "Nora"), article="Old resigned."))
+    examined = build_suite([unit])
+    said = {q.text: "Old resigned, so Nora leads A now." for q in unit.asked(Use.EXAM)}
+    found = evaluate(ScriptedModel("m", said), examined, tasks=()).metrics
+    assert found[Metric.RATIONALE].value is None
+    assert found[Metric.H_ACC].n == 1
 
 
 def test_records_without_articles_name_the_method_that_needs_none(tmp_path: Path) -> None:
