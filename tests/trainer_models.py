@@ -13,9 +13,12 @@ import shutil
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.utils.checkpoint import checkpoint
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from knowledge.edits import EditUnit
@@ -127,6 +130,18 @@ def make_anchors() -> tuple[Question, ...]:
         Question(kind=QuestionKind.UNRELATED, use=Use.TRAIN, text=q, answers=(a[:-1],), reference=a)
         for q, a in _ANCHORS
     )
+
+
+def count_checkpoints(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one each time a layer is checkpointed in a model loaded from now on."""
+    calls: list[int] = []
+
+    def counted(*args: Any, **more: Any) -> Any:
+        calls.append(len(calls))
+        return checkpoint(*args, **more)
+
+    monkeypatch.setattr("transformers.modeling_utils.checkpoint", counted)
+    return calls
 
 
 def _documents() -> list[tuple[Chat, str]]:

@@ -69,7 +69,8 @@ def _show(line: Progress) -> None:
     loss = f"  loss {line.loss:.4f}" if line.loss is not None else ""
     speed = f"  {line.tokens_per_s:,.0f} tokens/s" if line.tokens_per_s else ""
     left = f"  {line.eta_s:.0f} s left" if line.eta_s else ""
-    print(f"{line.stage:>9} {line.step}/{line.of}{loss}{speed}{left}", flush=True)
+    warning = f"  warning: {line.warning}" if line.warning else ""
+    print(f"{line.stage:>9} {line.step}/{line.of}{loss}{speed}{left}{warning}", flush=True)
 
 
 if __name__ == "__main__":

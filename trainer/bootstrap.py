@@ -2,7 +2,7 @@
 
 For each (unit, training question) the base, adapter off, answers with the narrative in its system
 message: once greedily, which gates the pair, and some times sampled. Answers without a flaw
-(`checks`) are ranked and kept; they are what stage 1 learns closed-book (`sft`).
+(`checks`) are ranked (`ranking`) and kept; they are what stage 1 learns closed-book (`sft`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import Any
 from knowledge.answers import normalise
 from knowledge.edits import EditUnit
 from knowledge.questions import Question, QuestionKind
-from knowledge.rendering import closed_book
 from trainer.checks import Flaw, flaw_of
 from trainer.engines.decoding import Completion, Decoding
 from trainer.errors import BadJob
 from trainer.journal import write_atomic
+from trainer.pairs import training_pairs
+from trainer.ranking import Candidate, rank
 from trainer.recipe import SamplingSettings
-from trainer.session import Session, training_pairs
+from trainer.session import Session
 from trainer.teacher import SHORT_KINDS, is_causal, teacher_prompt
 
 _UNITS_AT_ONCE = 4
@@ -55,12 +56,8 @@ class Bootstrap:
         self.counts += other.counts
 
 
-@dataclass(slots=True)
-class _Candidate:
-    text: str
-    confidence: float
-    score: float = 0.0
-
+_Pair = tuple[EditUnit, int, Question]
+"""A unit and a training question of it, with its index."""
 
 _CAUSELESS = frozenset(QuestionKind) - {QuestionKind.WHY}
 """What can be asked where no cause is told."""
@@ -69,19 +66,21 @@ _CAUSELESS = frozenset(QuestionKind) - {QuestionKind.WHY}
 def bootstrap(session: Session) -> Bootstrap:
     """Sample, check and select for all units; finished groups of units are read back on resume.
 
-    Raises BadJob for a unit with fewer accepted samples than the recipe wants.
+    Raises BadJob for a unit with nothing to sample, or with fewer accepted samples than the recipe
+    wants.
     """
     units = session.spec.units
+    pairs = [_pairs(session, unit) for unit in units]
     folder = session.directory / "samples"
     folder.mkdir(exist_ok=True)
     whole = Bootstrap()
     for start in range(0, len(units), _UNITS_AT_ONCE):
-        group = units[start : start + _UNITS_AT_ONCE]
+        group = pairs[start : start + _UNITS_AT_ONCE]
         path = folder / f"{start:05d}.json"
         if path.is_file():
             part = _read(path)
         else:
-            part = _sample_units(session, group)
+            part = _sample(session, [pair for own in group for pair in own])
             write_atomic(path, _encode(part))
         whole.merge(part)
         sampled = int(part.counts["sampled_tokens"])
@@ -120,15 +119,25 @@ def _check_enough(
         raise BadJob("no answer of the teacher passes the checks: the base reads no narrative")
 
 
-def _sample_units(session: Session, units: tuple[EditUnit, ...]) -> Bootstrap:
+def _pairs(session: Session, unit: EditUnit) -> list[_Pair]:
+    """What is sampled of a unit. Raises BadJob when that is nothing."""
     settings = session.recipe.sampling
-    kinds = settings.kinds or tuple(QuestionKind)
+    kinds = set(settings.kinds or QuestionKind)
     if not is_causal(session):
-        kinds = tuple(k for k in kinds if k in _CAUSELESS)
-    most = settings.most_questions or None
-    pairs = [(u, i, q) for u in units for i, q in training_pairs(u, kinds)[:most]]
+        kinds &= _CAUSELESS
+    asked = [(unit, i, q) for i, q in training_pairs(unit) if q.kind in kinds]
+    if not asked:
+        raise BadJob(
+            f"unit {unit.id} has no training question of a kind that is sampled "
+            f"({', '.join(sorted(kinds))}): make one, or change sampling.kinds"
+        )
+    return asked[: settings.most_questions or None]
+
+
+def _sample(session: Session, pairs: list[_Pair]) -> Bootstrap:
+    settings = session.recipe.sampling
     out = Bootstrap()
-    survivors: list[list[list[_Candidate]]] = [[] for _ in pairs]
+    survivors: list[list[list[Candidate]]] = [[] for _ in pairs]
     seen: list[set[str]] = [set() for _ in pairs]
     for replica in range(settings.replicas):
         rows = _open_book(session, pairs, greedy=replica == 0, replica=replica)
@@ -145,7 +154,14 @@ def _sample_units(session: Session, units: tuple[EditUnit, ...]) -> Bootstrap:
             s if (u.id, i) in out.taught else []
             for (u, i, _), s in zip(pairs, survivors, strict=True)
         ]
-    _rank(session, pairs, survivors)
+    contested = [
+        (question, candidate)
+        for (_, _, question), draws in zip(pairs, survivors, strict=True)
+        for draw in draws
+        if len(draw) > settings.keep
+        for candidate in draw
+    ]
+    rank(session, contested)
     for (unit, index, _), draws in zip(pairs, survivors, strict=True):
         for draw in draws:
             best = sorted(draw, key=lambda c: -c.score)[: settings.keep]
@@ -159,7 +175,7 @@ def _sample_units(session: Session, units: tuple[EditUnit, ...]) -> Bootstrap:
 
 
 def _open_book(
-    session: Session, pairs: list[tuple[EditUnit, int, Question]], *, greedy: bool, replica: int
+    session: Session, pairs: list[_Pair], *, greedy: bool, replica: int
 ) -> list[list[Completion]]:
     """Answers of the base with the narrative in context; the first one greedy if asked for."""
     settings = session.recipe.sampling
@@ -187,9 +203,9 @@ def _clean(
     completions: list[Completion],
     seen: set[str],
     counts: Counter[str],
-) -> list[_Candidate]:
+) -> list[Candidate]:
     """The completions without a flaw; `seen` and `counts` are brought up to date."""
-    kept: list[_Candidate] = []
+    kept: list[Candidate] = []
     for completion in completions:
         text, flaw = _flaw(session, question, completion)
         if flaw is None and session.recipe.sampling.deduplicate and normalise(text) in seen:
@@ -200,52 +216,11 @@ def _clean(
             continue
         seen.add(normalise(text))
         mean = sum(completion.logprobs) / max(1, len(completion.logprobs))
-        kept.append(_Candidate(text, mean))
+        kept.append(Candidate(text, mean))
     return kept
 
 
-def _rank(
-    session: Session,
-    pairs: list[tuple[EditUnit, int, Question]],
-    survivors: list[list[list[_Candidate]]],
-) -> None:
-    """Score the candidates of each draw that has more of them than are kept.
-
-    The margin is log p(text) - log p(text with the legacy name in the new one's place) under the
-    base, closed book: how much the rationale makes the new answer follow.
-    """
-    settings = session.recipe.sampling
-    contested = [
-        (question, candidate)
-        for (_, _, question), draws in zip(pairs, survivors, strict=True)
-        for draw in draws
-        if len(draw) > settings.keep
-        for candidate in draw
-    ]
-    if settings.score == "none" or not contested:
-        return
-    asked = [(q, c) for q, c in contested if settings.score == "margin" and q.legacy]
-    for _, candidate in contested:
-        candidate.score = candidate.confidence
-    requests = []
-    for question, candidate in asked:
-        chat = closed_book(question.text)
-        requests += [(chat, candidate.text), (chat, _swapped(question, candidate.text))]
-    with session.engine.using(None):
-        scores = session.engine.loglikelihood(requests)
-    for place, (_, candidate) in enumerate(asked):
-        candidate.score = scores[2 * place].logprob - scores[2 * place + 1].logprob
-
-
-def _swapped(question: Question, text: str) -> str:
-    for name in question.answers:
-        text = text.replace(name, question.legacy[0])
-    return text
-
-
-def _derived(
-    pairs: list[tuple[EditUnit, int, Question]], accepted: list[Trajectory]
-) -> list[Trajectory]:
+def _derived(pairs: list[_Pair], accepted: list[Trajectory]) -> list[Trajectory]:
     """Short answers, from accepted rationales, for short questions that have none of their own."""
     answered = {(t.unit, t.question) for t in accepted}
     units = {t.unit for t in accepted}

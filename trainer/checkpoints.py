@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
+from trainer.engines.loading import first_line
 from trainer.journal import disk_errors, sync_folder, write_synced
 
 _KEPT = 2
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
+"""What JSON, torch and safetensors say of files that are torn or missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,16 +83,30 @@ class CheckpointStore:
         for old in self._folders()[:-_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
 
-    def latest(self) -> Checkpoint | None:
-        """The newest checkpoint of this job, None when there is none."""
+    def latest(self, warn: Callable[[str], None]) -> Checkpoint | None:
+        """The newest readable checkpoint of this job, None when there is none. `warn` is told of
+        each newer one that cannot be read."""
         for folder in reversed(self._folders()):
-            head = json.loads((folder / "state.json").read_text())
-            if head.pop("job") != self._job:
+            try:
+                found = self._read(folder)
+            except _UNREADABLE as error:
+                warn(
+                    f"checkpoint {folder.name} cannot be read ({first_line(error)}): going on from "
+                    "an older state"
+                )
                 continue
-            optimizer = torch.load(folder / "optimizer.pt", weights_only=True)
-            student = safetensors.torch.load((folder / "student.safetensors").read_bytes())
-            return Checkpoint(student=student, optimizer=optimizer, **head)
+            if found:
+                return found
         return None
+
+    def _read(self, folder: Path) -> Checkpoint | None:
+        """The checkpoint in a folder, None when it is another job's."""
+        head = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        if head.pop("job") != self._job:
+            return None
+        optimizer = torch.load(folder / "optimizer.pt", weights_only=True)
+        student = safetensors.torch.load((folder / "student.safetensors").read_bytes())
+        return Checkpoint(student=student, optimizer=optimizer, **head)
 
     def clear(self) -> None:
         shutil.rmtree(self._root, ignore_errors=True)

@@ -7,14 +7,19 @@ greedy answers are stage 1's rows; the same prompts are stage 2's, with the pare
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from knowledge.codec import from_json, to_json
 from knowledge.questions import Question, Use
 from trainer.checks import is_right, style_flaw
 from trainer.job import JobSpec
 from trainer.journal import write_atomic
-from trainer.session import KEPT_KINDS, Session, training_pairs
+from trainer.pairs import KEPT_KINDS, training_pairs
+from trainer.session import Session
+
+T = TypeVar("T")
 
 _ANSWER_TOKENS = 96
 
@@ -31,6 +36,11 @@ class Companion:
 class Companions:
     replay: tuple[Companion, ...]
     anchors: tuple[Companion, ...]
+
+    def at_most(self, most: int, seed: int) -> Companions:
+        """These, or where there are more of a kind, so many of it, drawn."""
+        replay, anchors = (_drawn(rows, most, seed) for rows in (self.replay, self.anchors))
+        return Companions(replay=tuple(replay), anchors=tuple(anchors))
 
 
 def companions(session: Session, most_rows: int) -> Companions:
@@ -55,9 +65,11 @@ def companions(session: Session, most_rows: int) -> Companions:
 def _ask_all(session: Session, most_rows: int) -> Companions:
     replay = [q for u in session.spec.replay for _, q in training_pairs(u)]
     anchors = anchor_questions(session.spec)
+    replay = _drawn(replay, most_rows, session.seed("companions", "replay"))
+    anchors = _drawn(anchors, most_rows, session.seed("companions", "anchors"))
     return Companions(
-        replay=_ask(session, _draw(session, replay, "replay", most_rows), must_be_right=True),
-        anchors=_ask(session, _draw(session, anchors, "anchors", most_rows), must_be_right=False),
+        replay=_ask(session, replay, must_be_right=True),
+        anchors=_ask(session, anchors, must_be_right=False),
     )
 
 
@@ -69,16 +81,14 @@ def anchor_questions(spec: JobSpec) -> list[Question]:
     return list(found.values())
 
 
-def _draw(session: Session, questions: list[Question], name: str, most: int) -> list[Question]:
-    if len(questions) <= most:
-        return questions
-    return random.Random(session.seed("companions", name)).sample(questions, most)
+def _drawn(rows: Sequence[T], most: int, seed: int) -> Sequence[T]:
+    return rows if len(rows) <= most else random.Random(seed).sample(rows, most)
 
 
 def _ask(
-    session: Session, questions: list[Question], *, must_be_right: bool
+    session: Session, questions: Sequence[Question], *, must_be_right: bool
 ) -> tuple[Companion, ...]:
-    answers = session.greedy(questions, session.parent, _ANSWER_TOKENS)
+    answers = session.greedy(list(questions), session.parent, _ANSWER_TOKENS)
     kept: list[Companion] = []
     for question, answer in zip(questions, answers, strict=True):
         if answer is None or style_flaw(answer, finished=True):

@@ -38,12 +38,14 @@ from trainer.student import (
 
 STAGE = "distil"
 
+_NOTHING_KEPT = "no answer of this round can be learned from: all are cut or repeat themselves"
+
 
 def internalize(session: Session, pool: Pool, settings: DistilSettings) -> None:
     """Distil the teacher's answers into the student; leaves a checkpoint at the end.
 
-    Raises BadJob for fewer prompts than the edits take of a batch, TrainingDiverged for a loss
-    that is no number.
+    Raises BadJob for fewer prompts than the edits take of a batch, and when no answer of the whole
+    stage could be learned from; TrainingDiverged for a loss that is no number.
     """
     if session.is_past(STAGE):
         return
@@ -74,16 +76,35 @@ def internalize(session: Session, pool: Pool, settings: DistilSettings) -> None:
             with session.journal.span("sampling"):
                 buffer = roll_out(session, pool, chosen, settings, turn, tally)
         batch = _share(buffer, update, settings.updates_per_round)
-        loss = _update(session, pool, batch, settings, optimizer, step) if batch else 0.0
-        tally.setdefault("first_loss", round(loss, 6))
+        if batch:
+            loss = _update(session, pool, batch, settings, optimizer, step)
+            tally.setdefault("first_loss", round(loss, 6))
         tokens = sum(len(pool.prompts[r.prompt].student) + len(r.ids) for r in batch)
-        session.journal.progress(STAGE, step + 1, steps, loss=round(loss, 4), tokens=tokens)
-        session.journal.metric(stage=STAGE, step=step + 1, loss=loss, rollouts=len(batch))
+        session.journal.progress(
+            STAGE,
+            step + 1,
+            steps,
+            loss=round(loss, 4) if batch else None,
+            tokens=tokens,
+            warning=None if buffer else _NOTHING_KEPT,
+        )
+        learned = loss if batch else None
+        session.journal.metric(stage=STAGE, step=step + 1, loss=learned, rollouts=len(batch))
         if (step + 1) % session.recipe.checkpoint_every == 0:
             state = {"buffer": [asdict(r) for r in buffer], "tally": tally, "loss": loss}
             session.save(STAGE, step + 1, optimizer, state)
+    _check_learned(session, tally)
     session.metrics[STAGE] = {"steps": steps, "last_loss": round(loss, 6), **tally}
     session.save("end", 0)
+
+
+def _check_learned(session: Session, tally: dict[str, Any]) -> None:
+    if tally["sampled"] and tally["masked"] == tally["sampled"]:
+        units = ", ".join(unit.id for unit in session.spec.units)
+        raise BadJob(
+            f"stage 2 learned nothing of {units}: all {tally['sampled']} answers of the student "
+            "are cut or repeat themselves. Raise distil.max_new_tokens, or train stage 1 longer"
+        )
 
 
 def _share(buffer: list[Rollout], update: int, updates: int) -> list[Rollout]:
@@ -116,7 +137,7 @@ def _update(
         temperature=settings.kd_temperature,
     )
     lengths = [len(pool.prompts[r.prompt].student) + len(r.ids) for r in batch]
-    session.training(STAGE, step)
+    session.training(STAGE, step, dropout=settings.dropout)
     summed = 0.0
     with engine.using(STUDENT), torch.enable_grad(), session.journal.span("student"):
         network = engine.network

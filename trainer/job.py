@@ -1,7 +1,7 @@
 """The job directory: what is to be trained, on what, and how (DESIGN 5). Imports no torch.
 
     job.json         the specification; its digest names the job
-    progress.jsonl   stage, step, of, loss, tokens_per_s, eta_s, time
+    progress.jsonl   stage, step, of, loss, tokens_per_s, eta_s, time, warning
     metrics.jsonl    one line a step and a check
     trajectories.jsonl, checkpoints/
     adapter/         appears at the end, whole, by one rename
@@ -22,10 +22,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from knowledge.edits import EditUnit, conflicts
 from knowledge.narrative import digest_of
-from knowledge.questions import Question, Use
+from knowledge.questions import Question
 from trainer.errors import BadAdapter, BadBase, BadJob, Busy
 from trainer.fingerprint import adapter_digest, base_digest, resolve_base
 from trainer.journal import Listener, disk_errors, write_atomic
+from trainer.pairs import training_pairs
 from trainer.recipe import READS_NARRATIVES, Method, Recipe, load_recipe
 
 JOB = "job.json"
@@ -159,8 +160,11 @@ def validate_spec(spec: JobSpec) -> None:
 
 
 def _check_unit(unit: EditUnit) -> None:
-    if not unit.asked(Use.TRAIN):
-        raise BadJob(f"unit {unit.id} has no training questions: make them before training it")
+    if not training_pairs(unit):
+        raise BadJob(
+            f"unit {unit.id} has no training questions about its own fact: make them before "
+            "training it"
+        )
 
 
 def validate_job(directory: str | Path) -> JobSpec:

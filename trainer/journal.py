@@ -33,6 +33,8 @@ class Progress:
     eta_s: float | None = None
     time: float = 0.0
     """Seconds since the epoch."""
+    warning: str | None = None
+    """What went on otherwise than meant, for a person to read."""
 
 
 Listener = Callable[[Progress], None]
@@ -90,7 +92,14 @@ class Journal:
         self._first_step = 0
 
     def progress(
-        self, stage: str, step: int, of: int, *, loss: float | None = None, tokens: int = 0
+        self,
+        stage: str,
+        step: int,
+        of: int,
+        *,
+        loss: float | None = None,
+        tokens: int = 0,
+        warning: str | None = None,
     ) -> None:
         """Note that `step` of `of` is done; `tokens` is how many this step worked on."""
         now = time.time()
@@ -106,6 +115,7 @@ class Journal:
             tokens_per_s=round(tokens / (now - self._last), 1) if now > self._last else None,
             eta_s=round(spent / done * (of - step), 1) if done > 0 else None,
             time=round(now, 3),
+            warning=warning,
         )
         self._last = now
         self._append(self._progress, asdict(line))

@@ -77,9 +77,8 @@ class SamplingSettings(_Section):
     repetition_limit: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Highest share of repeated 3-grams among the last 48 words."""
     deduplicate: bool = True
-    score: Literal["margin", "confidence", "none"] = "margin"
-    """How survivors are ranked: log p(text) - log p(text with the old answer), closed book; or the
-    teacher's mean log-probability; or in the order drawn."""
+    score: Literal["margin", "confidence", "answer", "none"] = "margin"
+    """How survivors are ranked: see `trainer.ranking`; none: in the order drawn."""
     gate: bool = True
     """Drop a (unit, question) whose greedy open-book answer fails the checks."""
     derive_short: bool = True
@@ -175,6 +174,8 @@ class DistilSettings(_Section):
     repetition_limit: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Highest share of repeated 3-grams among the last `repetition_window` tokens."""
     mask_truncated: bool = True
+    dropout: bool = True
+    """Whether `lora.dropout` holds in this stage too."""
     optim: OptimSettings
     mix: MixSettings = MixSettings()
 
@@ -247,6 +248,8 @@ class Recipe(_Section):
         data = self.model_dump(mode="json")
         for name in ("threads", "vllm_url"):
             data["engine"].pop(name)
+        if self.distil and self.distil.dropout:
+            data["distil"].pop("dropout")  # younger than digests that are in use
         return digest_of(data)
 
 

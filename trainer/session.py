@@ -15,8 +15,7 @@ from typing import Any
 
 import torch
 
-from knowledge.edits import EditUnit
-from knowledge.questions import Question, QuestionKind, Use
+from knowledge.questions import Question, QuestionKind
 from knowledge.rendering import closed_book
 from trainer.checkpoints import Checkpoint, CheckpointStore
 from trainer.checks import is_right
@@ -27,6 +26,7 @@ from trainer.engines.transformers import TransformersEngine
 from trainer.engines.vllm import VllmSampler, VllmServer
 from trainer.job import JobSpec
 from trainer.journal import Journal, Listener
+from trainer.pairs import training_pairs
 from trainer.publish import publish, write_adapter
 from trainer.recipe import Method, Recipe
 from trainer.seeds import derive
@@ -36,12 +36,10 @@ from trainer.student import (
     Optimizer,
     adapter_state,
     attach_student,
+    checkpoint_layers,
     load_student_state,
     student_state,
 )
-
-KEPT_KINDS = frozenset({QuestionKind.NEIGHBOUR, QuestionKind.UNRELATED})
-"""Questions whose answers an edit must not change."""
 
 _STAGES = ("sft", "distil", "end")
 _RECALL_TOKENS = 48
@@ -107,10 +105,13 @@ class Session:
             )
         )
 
-    def training(self, stage: str, step: int) -> None:
-        """Seed torch for one step and switch dropout on where the recipe has any."""
+    def training(self, stage: str, step: int, *, dropout: bool = True) -> None:
+        """Seed torch for one step, switch dropout on where the recipe has any and the stage takes
+        it, and activation checkpointing where the recipe asks for it."""
         torch.manual_seed(self.seed(stage, "torch", step))
-        self.engine.model.train(self.recipe.lora.dropout > 0)
+        self.engine.model.train(dropout and self.recipe.lora.dropout > 0)
+        if self.recipe.engine.activation_checkpointing:
+            checkpoint_layers(self.engine)
 
     def products(self) -> AbstractContextManager[object]:
         """The precision of a training pass through the decoder."""
@@ -154,15 +155,6 @@ class Session:
         return sum(right) / len(right) if right else 0.0
 
 
-def training_pairs(
-    unit: EditUnit, kinds: tuple[QuestionKind, ...] = ()
-) -> list[tuple[int, Question]]:
-    """The unit's training questions about its own fact, with their index, of the kinds asked for
-    (empty: all). What must stay as it is (`companions`) is not among them."""
-    asked = [(i, q) for i, q in enumerate(unit.asked(Use.TRAIN)) if q.kind not in KEPT_KINDS]
-    return [(i, q) for i, q in asked if not kinds or q.kind in kinds]
-
-
 def train(directory: Path, spec: JobSpec, listener: Listener | None) -> Path:
     """Run the job's method and publish its adapter; the folder. Raises TrainerError."""
     from trainer.methods import run_method
@@ -183,7 +175,8 @@ def train(directory: Path, spec: JobSpec, listener: Listener | None) -> Path:
     store = CheckpointStore(directory, spec.digest)
     journal = Journal(directory, listener)
     server = _server(spec.recipe, engine, directory)
-    session = Session(directory, spec, engine, journal, store, store.latest(), replica, server)
+    resume = store.latest(lambda text: journal.progress("resume", 0, 1, warning=text))
+    session = Session(directory, spec, engine, journal, store, resume, replica, server)
     if session.resume:
         load_student_state(engine, session.resume.student)
         session.metrics.update(session.resume.state["metrics"])
@@ -192,6 +185,8 @@ def train(directory: Path, spec: JobSpec, listener: Listener | None) -> Path:
     if spec.recipe.method not in (Method.NONE, Method.IN_CONTEXT):
         session.metrics["recall_of_direct_questions"] = round(session.recall(), 4)
         journal.metric(stage="end", **session.metrics)
+    if server:
+        server.close()
     journal.progress("publish", 1, 1)
     adapter = publish(directory, spec, engine, session.metrics)
     store.clear()

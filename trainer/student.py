@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from trainer.engines.cache import left_pad, position_ids, right_pad
 from trainer.engines.decoding import Network
@@ -44,6 +45,15 @@ def attach_student(
         inner: Any = engine.model.get_base_model()
         inner.gradient_checkpointing_enable()
         inner.enable_input_require_grads()
+
+
+def checkpoint_layers(engine: TransformersEngine) -> None:
+    """Let the layers compute their activations anew in the backward pass until the model is put
+    into another mode. transformers does so for layers in training mode; they alone are put into it,
+    so that no dropout inside of them comes on."""
+    for module in engine.network.decoder.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.training = True
 
 
 def _add_fresh(engine: TransformersEngine, lora: LoraSettings, seed: int) -> None:

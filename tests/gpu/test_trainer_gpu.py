@@ -10,7 +10,7 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from tests.integration.test_trainer_job import _job, _recipe
-from tests.trainer_models import make_units, shared_base
+from tests.trainer_models import count_checkpoints, make_units, shared_base
 from trainer.checks import is_right
 from trainer.engines.transformers import TransformersEngine
 from trainer.internalize import internalize
@@ -64,12 +64,16 @@ def test_both_stages_teach_the_edits(
     assert sum(right) / len(right) >= 0.8
 
 
-def test_activation_checkpointing_gives_the_same_gradients(tmp_path: Path) -> None:
+def test_activation_checkpointing_gives_the_same_gradients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = count_checkpoints(monkeypatch)
     found = []
     for on in (False, True):
         engine = {"device": "cuda", "activation_checkpointing": on}
         adapter = run_job(_job(tmp_path / str(on), _recipe(engine=engine, sft={"steps": 4})))
         found.append(adapter)
+        assert bool(calls) is on
     from safetensors.torch import load_file
 
     one, two = (load_file(a / "adapter_model.safetensors") for a in found)

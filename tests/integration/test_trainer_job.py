@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from knowledge.model import Sampling
+from knowledge.questions import QuestionKind
 from knowledge.rendering import closed_book
 from tests.trainer_models import make_anchors, make_unit, make_units, shared_base
 from trainer.__main__ import main
@@ -99,7 +100,8 @@ def test_the_job_folder_keeps_its_contract(trained: Path) -> None:
     assert manifest["metrics"]["bootstrap"]["untaught_units"] == []
     lines = [json.loads(x) for x in (trained / "progress.jsonl").read_text().splitlines()]
     assert all(
-        set(x) == {"stage", "step", "of", "loss", "tokens_per_s", "eta_s", "time"} for x in lines
+        set(x) == {"stage", "step", "of", "loss", "tokens_per_s", "eta_s", "time", "warning"}
+        for x in lines
     )
     assert lines[0]["stage"] == "bootstrap"
     assert lines[-1]["stage"] == "publish"
@@ -232,6 +234,21 @@ def test_a_round_of_rollouts_survives_in_the_checkpoint(tmp_path: Path) -> None:
     assert _bytes(folder / "adapter") == _bytes(whole)
 
 
+def test_a_torn_checkpoint_costs_steps_and_not_the_job(tmp_path: Path, undisturbed: Path) -> None:
+    folder = _job(tmp_path / "torn", LONG)
+    with pytest.raises(_Crash):
+        run_job(folder, _crash_at("distil", 5))
+    newest = max((folder / "checkpoints").iterdir())
+    path = newest / "student.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    told: list[str | None] = []
+    run_job(folder, lambda line: told.append(line.warning))
+    assert f"checkpoint {newest.name} cannot be read" in (told[0] or "")
+    assert not any(told[1:])
+    assert _bytes(folder / "adapter") == _bytes(undisturbed / "adapter")
+    assert (folder / "metrics.jsonl").read_bytes() == (undisturbed / "metrics.jsonl").read_bytes()
+
+
 # -- bad input ----------------------------------------------------------------------------------
 
 
@@ -242,10 +259,15 @@ def _changed(number: int, **values: object):
 def test_jobs_that_make_no_sense_are_refused_before_they_are_written(tmp_path: Path) -> None:
     change = make_unit(0).change
     other = dataclasses.replace(change, new=make_unit(1).change.new)
+    kept = dataclasses.replace(make_unit(0).questions[0], kind=QuestionKind.NEIGHBOUR)
     cases = [
         ({"units": ()}, "no edit units"),
         ({"units": (_changed(0, narrative=None),)}, "unit unit-0 has no narrative"),
         ({"units": (_changed(0, questions=()),)}, "unit unit-0 has no training questions"),
+        (
+            {"units": (_changed(0, questions=(kept,)),)},
+            "unit unit-0 has no training questions about its own fact",
+        ),
         ({"units": (make_unit(0), make_unit(0))}, "unit unit-0 stands twice"),
         (
             {"units": (make_unit(0), _changed(0, id="other", change=other))},

@@ -6,17 +6,20 @@ import json
 from pathlib import Path
 
 import pytest
+from fastapi.responses import JSONResponse
 from pytest_httpserver import HTTPServer
-from werkzeug import Request, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
-from tests.integration.test_trainer_job import _job, _recipe, _right
+from tests.integration.test_trainer_job import _bytes, _Crash, _crash_at, _job, _recipe, _right
 from tests.trainer_models import make_units, shared_base
+from tests.vllm_double import VllmDouble, serving
 from trainer.engines.decoding import Decoding
 from trainer.engines.transformers import TransformersEngine
 from trainer.engines.vllm import VllmSampler, VllmServer
 from trainer.errors import BadAdapter, BadBase, BadRecipe, Unreachable
 from trainer.job import run_job
-from trainer.recipe import load_recipe
+from trainer.recipe import Recipe, load_recipe
 
 END = 1
 
@@ -110,32 +113,34 @@ def test_a_refused_adapter_and_a_silent_server_are_told(
     httpserver.start()
 
 
-def test_a_job_whose_answers_come_from_a_server_learns_from_them(
-    httpserver: HTTPServer, tmp_path: Path
-) -> None:
-    """A double that answers as vLLM does, out of the same weights: it loads what the job wrote."""
-    engine = TransformersEngine.load(shared_base(), device="cpu")
-    paths: dict[str, str] = {}
+class _Answering(VllmDouble):
+    """Answers as vLLM does, out of the same weights: it loads what the job wrote."""
 
-    def load(request: Request) -> Response:
-        body = request.get_json()
-        engine.load_adapter(body["lora_name"], body["lora_path"])
-        paths[body["lora_name"]] = body["lora_path"]
-        return Response("Success")
+    def __init__(self) -> None:
+        super().__init__(str(shared_base()))
+        self._engine = TransformersEngine.load(shared_base(), device="cpu")
 
-    def unload(request: Request) -> Response:
-        engine.unload_adapter(request.get_json()["lora_name"])
-        return Response("Success")
+    async def _load(self, request: Request) -> Response:
+        answer = await super()._load(request)
+        if answer.status_code == 200:
+            body = await request.json()
+            self._engine.load_adapter(body["lora_name"], body["lora_path"])
+        return answer
 
-    def complete(request: Request) -> Response:
-        body = request.get_json()
-        name = None if body["model"] == "base" else body["model"]
+    async def _unload(self, request: Request) -> Response:
+        answer = await super()._unload(request)
+        if answer.status_code == 200:
+            self._engine.unload_adapter((await request.json())["lora_name"])
+        return answer
+
+    async def _complete(self, request: Request) -> Response:
+        body = await request.json()
+        name = None if body["model"] == self.name else body["model"]
         how = Decoding(
             max_new_tokens=body["max_tokens"], n=body["n"], temperature=body["temperature"]
         )
-        with engine.using(name):
-            rows = engine.sample(body["prompt"], how, body["seed"])
-        made = [c for row in rows for c in row]
+        with self._engine.using(name):
+            rows = self._engine.sample(body["prompt"], how, body["seed"])
         choices = [
             {
                 "index": i,
@@ -143,18 +148,56 @@ def test_a_job_whose_answers_come_from_a_server_learns_from_them(
                 "token_ids": c.ids,
                 "logprobs": {"token_logprobs": c.logprobs},
             }
-            for i, c in enumerate(made)
+            for i, c in enumerate(c for row in rows for c in row)
         ]
-        return Response(json.dumps({"choices": choices}), content_type="application/json")
+        return JSONResponse({"choices": choices})
 
-    httpserver.expect_request("/v1/load_lora_adapter").respond_with_handler(load)
-    httpserver.expect_request("/v1/unload_lora_adapter").respond_with_handler(unload)
-    httpserver.expect_request("/v1/completions").respond_with_handler(complete)
-    url = httpserver.url_for("").rstrip("/")
-    recipe = _recipe(engine={"sampler": "vllm", "vllm_url": url, "vllm_base": "base"})
-    adapter = run_job(_job(tmp_path / "job", recipe))
-    assert len(paths) >= 4
+
+def _from_server(url: str) -> Recipe:
+    server = {"sampler": "vllm", "vllm_url": url, "vllm_base": "base"}
+    return _recipe(engine=server)
+
+
+def test_a_job_learns_from_a_servers_answers_and_leaves_nothing_there(tmp_path: Path) -> None:
+    double = _Answering()
+    with serving(double) as url:
+        adapter = run_job(_job(tmp_path / "job", _from_server(url)))
+    assert len(double.loads) >= 4
+    assert double.adapters == {}
+    assert not (tmp_path / "job" / "rollout-adapters").exists()
     assert _right(adapter, [q for u in make_units() for q in u.questions[:3]]) >= 0.8
+
+
+def test_a_job_that_was_killed_goes_on_with_the_same_server(tmp_path: Path) -> None:
+    double = _Answering()
+    with serving(double) as url:
+        whole = run_job(_job(tmp_path / "whole", _from_server(url)))
+        broken = _job(tmp_path / "broken", _from_server(url))
+        with pytest.raises(_Crash):
+            run_job(broken, _crash_at("distil", 3))
+        assert double.adapters
+        again = run_job(broken)
+    assert _bytes(again) == _bytes(whole)
+    assert double.adapters == {}
+
+
+def test_what_a_killed_run_had_loaded_is_the_same_and_goes_at_the_end(tmp_path: Path) -> None:
+    def write(folder: Path) -> None:
+        (folder / "adapter_config.json").write_text('{"r": 8}')
+
+    double = VllmDouble("base")
+    with serving(double) as url:
+        server = VllmServer(url=url, base="base")
+        killed = VllmSampler(server, tmp_path / "adapters", frozenset({END}))
+        names = [killed.load(digest * 64, write) for digest in "ab"]
+        double.adapters.pop(names[0])  # forgotten by the server, which is no error at the end
+        resumed = VllmSampler(server, tmp_path / "adapters", frozenset({END}))
+        assert resumed.load("b" * 64, write) == names[1]
+        assert list(double.adapters) == [names[1]]
+        resumed.close()
+        assert double.adapters == {}
+    assert not (tmp_path / "adapters").exists()
+    resumed.close()
 
 
 def test_a_recipe_with_a_server_names_it(tmp_path: Path) -> None:

@@ -33,6 +33,8 @@ def test_the_reference_settings_are_the_references() -> None:
     assert recipe.sft and recipe.distil
     assert recipe.sampling.samples * recipe.sampling.replicas == 1200
     assert [recipe.distil.total_steps(n) for n in (1, 4, 90)] == [20, 35, 465]
+    assert recipe.lora.dropout == 0.05 and not recipe.distil.dropout
+    assert recipe.sampling.score == "answer"
 
 
 def test_the_digest_is_of_what_is_trained_not_of_the_machine() -> None:
@@ -41,6 +43,18 @@ def test_the_digest_is_of_what_is_trained_not_of_the_machine() -> None:
     assert recipe.model_copy(update={"engine": other}).digest == recipe.digest
     longer = recipe.lora.model_copy(update={"rank": 4})
     assert recipe.model_copy(update={"lora": longer}).digest != recipe.digest
+
+
+def test_a_setting_that_came_later_leaves_the_digests_of_recipes_without_it(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mine.toml"
+    section = "steps = 1\noptim = { learning_rate = 1e-3 }\n"
+    path.write_text(f'method = "code"\n[sft]\n{section}[distil]\n{section}')
+    before = load_recipe(path).digest
+    assert before == "be920999855a02aa71a9ceb8bc0107465b3a97f745606de4b8596734def7b7a4"
+    path.write_text(path.read_text() + "dropout = false\n")
+    assert load_recipe(path).digest != before
 
 
 @pytest.mark.parametrize(

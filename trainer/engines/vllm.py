@@ -16,6 +16,7 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from trainer.engines.decoding import Completion, Decoding
 from trainer.errors import BadAdapter, BadBase, Unreachable
 
 _TIMEOUT_S = 600.0
+_ALREADY = "has already been loaded"
+"""What vLLM says, with status 400, to a name that it knows."""
 _LOADED = 2
 """Adapters of the student that stay loaded: the one in use and the one before."""
 
@@ -48,8 +51,9 @@ class VllmSampler:
     def load(self, digest: str, write: Callable[[Path], None]) -> str:
         """Make the adapter with that digest resident; the name to sample it under.
 
-        `write` puts its files into a fresh folder, which the server must be able to read. Raises
-        BadAdapter when the server refuses it, Unreachable when it does not answer.
+        `write` puts its files into a fresh folder, which the server must be able to read. One that
+        a run before had loaded is the same: its name is its content's. Raises BadAdapter when the
+        server refuses it, Unreachable when it does not answer.
         """
         name = f"student-{digest[:24]}"
         if name in self._loaded:
@@ -59,13 +63,27 @@ class VllmSampler:
         folder.mkdir(parents=True)
         write(folder)
         body = {"lora_name": name, "lora_path": str(folder.resolve())}
-        self._post("/v1/load_lora_adapter", body, refused=BadAdapter)
+        try:
+            self._post("/v1/load_lora_adapter", body, refused=BadAdapter)
+        except BadAdapter as error:
+            if _ALREADY not in str(error):
+                raise
         self._loaded.append(name)
         while len(self._loaded) > _LOADED:
             old = self._loaded.pop(0)
             self._post("/v1/unload_lora_adapter", {"lora_name": old}, refused=BadAdapter)
             shutil.rmtree(self._folder / old, ignore_errors=True)
         return name
+
+    def close(self) -> None:
+        """Unload what the job has loaded, in runs that were killed too: the folders name it. A
+        server that has gone, or has forgotten an adapter, has nothing to unload."""
+        for folder in sorted(self._folder.glob("*")):
+            with suppress(BadAdapter, Unreachable):
+                body = {"lora_name": folder.name}
+                self._post("/v1/unload_lora_adapter", body, refused=BadAdapter)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._loaded.clear()
 
     def sample(
         self, prompts: Sequence[Sequence[int]], how: Decoding, seed: int, name: str | None

@@ -22,18 +22,25 @@ def train_code(session: Session, *, internalise: bool, sft_teacher: bool = False
     recipe = session.recipe
     assert recipe.sft is not None
     taught = bootstrap(session)
-    most = recipe.sft.mix.most_rows
-    beside = companions(session, most)
+    mixes = {"sft": recipe.sft.mix}
+    if internalise:
+        assert recipe.distil is not None
+        mixes["distil"] = recipe.distil.mix
+    asked = companions(session, max(mix.most_rows for mix in mixes.values()))
+    beside = {
+        stage: asked.at_most(mix.most_rows, session.seed(stage, "companions"))
+        for stage, mix in mixes.items()
+    }
     rows = SftRows(
         edits=_edit_rows(session, taught),
-        replay=companion_rows(session, beside.replay),
-        anchors=companion_rows(session, beside.anchors),
+        replay=companion_rows(session, beside["sft"].replay),
+        anchors=companion_rows(session, beside["sft"].anchors),
     )
     fine_tune(session, rows, recipe.sft, then="distil" if internalise else "end")
     if internalise:
         if sft_teacher and not session.is_past("distil"):
             _freeze_teacher(session)
-        _internalise(session, taught, beside)
+        _internalise(session, taught, beside["distil"])
 
 
 def _freeze_teacher(session: Session) -> None:

@@ -28,9 +28,10 @@ from knowledge.edits import EditUnit
 from trainer.companions import companions
 from trainer.engines.transformers import TransformersEngine
 from trainer.errors import BadJob, TrainingDiverged
+from trainer.pairs import training_pairs
 from trainer.recipe import DistilSettings
 from trainer.seeds import Shuffled, shares
-from trainer.session import Session, training_pairs
+from trainer.session import Session
 from trainer.student import STUDENT, student_parameters
 from trainer.teacher import context_of
 
