@@ -124,7 +124,11 @@ class MemoryLedger:
 
     def _add(self, item: str) -> bool:
         if item in self.base:
-            return False
+            if item not in self.deleted:
+                return False
+            self.deleted.remove(item)
+            self.marks[item] = 0
+            return True
         self.base[item] = Base(item=item, revision=0, entity=None)
         self.marks[item] = 0
         return True

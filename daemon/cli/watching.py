@@ -44,7 +44,8 @@ def replay(
     json: context.Json = False,
 ) -> None:
     """Mark every watched item that was edited since a day, from recent changes (30 days back) or,
-    for longer, by comparing all revisions. The looks follow while the service runs."""
+    where that is longer ago or takes more requests, by comparing all revisions. The looks follow
+    while the service runs."""
     day = _day(since, "--from")
 
     async def work(services: Services, api: ActionApi) -> int:

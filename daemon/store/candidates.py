@@ -22,6 +22,8 @@ from knowledge import codec
 from knowledge.facts import FactChange
 
 ACTOR = "watch"
+DELETED = "the item was deleted"
+"""Why the changes of a deleted item are withdrawn; what is so may be revived."""
 _BEFORE_SETTLED = (ChangeState.DETECTED, ChangeState.SETTLING)
 _BEFORE_BATCH = (
     *_BEFORE_SETTLED,
@@ -68,6 +70,25 @@ def withdraw_proposals(session: Session, item: str, reason: str, now: dt.datetim
     ).all()
     for row in rows:
         _move(session, row, ChangeState.WITHDRAWN, reason, now)
+    return len(rows)
+
+
+def revive_proposals(session: Session, item: str, now: dt.datetime) -> int:
+    """The page of a deleted item is there again: what had settled and was withdrawn for that is
+    settled again, each as a change of its own; the number. What is so no longer a look finds."""
+    rows = session.exec(
+        select(CandidateRow)
+        .join(ChangeRow, col(ChangeRow.id) == col(CandidateRow.change_id))
+        .where(
+            CandidateRow.item == item,
+            CandidateRow.state == CandidateState.SETTLED,
+            ChangeRow.state == ChangeState.WITHDRAWN,
+            ChangeRow.reason == DELETED,
+        )
+        .order_by(col(ChangeRow.id))
+    ).all()
+    for row in rows:
+        apply_candidate(session, item, read_candidate(row), now)
     return len(rows)
 
 

@@ -12,7 +12,12 @@ import datetime as dt
 from sqlmodel import Session
 
 from agents.ledger import Base, Dismissal, EditVerdict, ItemOutcome
-from daemon.store.candidates import apply_candidate, withdraw_candidates, withdraw_proposals
+from daemon.store.candidates import (
+    DELETED,
+    apply_candidate,
+    withdraw_candidates,
+    withdraw_proposals,
+)
 from daemon.store.rows import BaseRow, DirtyRow, DismissalRow, EditVerdictRow, WatchItemRow
 from daemon.store.runs import open_runs
 from daemon.store.watch_list import add_items, forget
@@ -143,9 +148,8 @@ def _leave(session: Session, item: WatchItemRow, outcome: ItemOutcome, now: dt.d
         _rekey(session, item.item, outcome.redirect_to, now)
         withdraw_candidates(session, item.item, reason, now)
     else:
-        reason = "the item was deleted"
-        withdraw_candidates(session, item.item, reason, now)
-        withdraw_proposals(session, item.item, reason, now)
+        withdraw_candidates(session, item.item, DELETED, now)
+        withdraw_proposals(session, item.item, DELETED, now)
     mark = session.get(DirtyRow, item.item)
     if mark is not None:
         session.delete(mark)

@@ -14,14 +14,15 @@ from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from agents.ledger import DirtyMark
-from daemon.store.candidates import withdraw_candidates
+from daemon.store.candidates import revive_proposals, withdraw_candidates
 from daemon.store.rows import BaseRow, DirtyRow, WatchItemRow
 
 _CHUNK = 500
 
 
 def add_items(session: Session, items: Iterable[str], now: dt.datetime) -> int:
-    """Put items on the watch list, dirty; the number that were not on it."""
+    """Put items on the watch list, dirty; the number that were not on it. One that was merged or
+    deleted goes on from its base."""
     wanted = list(dict.fromkeys(items))
     rows = rows_by(
         session, lambda part: select(WatchItemRow).where(col(WatchItemRow.item).in_(part)), wanted
@@ -30,6 +31,8 @@ def add_items(session: Session, items: Iterable[str], now: dt.datetime) -> int:
     fresh = [item for item in wanted if item not in known]
     back = [r for r in known.values() if r.deleted or r.redirect_to is not None]
     for row in back:
+        if row.deleted:
+            revive_proposals(session, row.item, now)
         row.added_at, row.deleted, row.redirect_to = now, False, None
         row.looked_at = row.look_again_at = row.gone_since = None
         session.add(row)

@@ -188,6 +188,24 @@ def test_a_deletion_that_stands_withdraws_what_is_not_taught_yet(
     assert run(ledger.dirty(10, clock.now() + 99 * DAY)) == []
 
 
+def test_what_a_deletion_withdrew_is_settled_again_when_the_page_is_back(
+    ledger: SqlWatchLedger, database: Database
+) -> None:
+    settle(ledger, change(1, 10, 11), 5)
+    put(database, 1, ChangeState.DRAFTING)
+    open_one = candidate(change(1, 20, 21, "P35"), CandidateState.SETTLING)
+    run(ledger.record(looked("Q1", 6, open_one)))
+    run(ledger.record(ItemOutcome(item="Q1", status="changed", deleted=True)))
+    assert [c.state for c in changes(database)] == [ChangeState.WITHDRAWN] * 2
+    assert run(ledger.watch(["Q1"])) == 1
+    first, second, again = changes(database)
+    assert (first.state, second.state) == (ChangeState.WITHDRAWN, ChangeState.WITHDRAWN)
+    assert (again.key, again.state) == (first.key, ChangeState.SETTLED)
+    run(ledger.record(ItemOutcome(item="Q1", status="changed", deleted=True)))
+    assert run(ledger.watch(["Q1"])) == 1
+    assert [c.state for c in changes(database)][2:] == [ChangeState.WITHDRAWN, ChangeState.SETTLED]
+
+
 def test_a_merge_is_followed_when_it_has_stood(ledger: SqlWatchLedger, clock: StillClock) -> None:
     run(ledger.record(looked("Q1", 5)))
     merged = ItemOutcome(item="Q1", status="changed", redirect_to="Q7", stands_for=3 * DAY)
