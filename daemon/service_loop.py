@@ -20,6 +20,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from daemon.accounts import Role as Right
 from daemon.accounts.service import LINK_H
 from daemon.controllers.failures import of_the_machine
+from daemon.controllers.stage import JobController
 from daemon.gateway_child import LOOK_S as GATEWAY_LOOK_S
 from daemon.gateway_child import GatewayChild
 from daemon.intake import Intake
@@ -28,6 +29,7 @@ from daemon.operating import Role
 from daemon.stopping import Server, catch_signals
 from daemon.stream_life import StreamLife
 from daemon.timed_work import TimedWork
+from daemon.timers import mind_the_clock
 from daemon.upkeep import sdnotify
 from daemon.upkeep.degraded import Degraded, Mode
 from daemon.upkeep.disk import free_share, is_full
@@ -46,8 +48,6 @@ _DRAIN_S = 6.0
 _GATEWAY_GRACE_S = 8.0
 _LEADER_LOOK_S = 2.0
 _READY_S = 60.0
-_STUCK_S = 60.0
-"""The timers have not come round for so long: the event loop hangs, and the watchdog may bite."""
 
 LEADERS = frozenset({"watch", "review", "release", "promote"})
 """Stages of the leader alone. The others are shared by leases."""
@@ -88,7 +88,6 @@ class ServiceLoop:
         if role is Role.ALL and self._settings.gateway.enabled:
             self._gateway = GatewayChild(self._settings, self._degraded)
         self._paused: frozenset[str] = frozenset()
-        self._last_tick = time.monotonic()
 
     async def run(self) -> None:
         """Raises ConfigError for a busy port, or one that must not be open to others without
@@ -112,7 +111,8 @@ class ServiceLoop:
         if self._role is Role.ALL and not accounts.any():
             link = f"{url}/enter/{accounts.link(role=Right.ADMIN)}"
             log.info("service.first_account", link=link, valid_h=LINK_H)
-        beside = [asyncio.create_task(self._say_ready()), asyncio.create_task(self._watchdog())]
+        works = (self._say_ready(), self._watchdog(), mind_the_clock(self._scheduler))
+        beside = [asyncio.create_task(work) for work in works]
         await self._stop.wait()
         began = time.monotonic()
         log.info("service.draining")
@@ -146,7 +146,7 @@ class ServiceLoop:
             task = asyncio.current_task()
             assert task is not None
             self._ticks.add(task)
-            self._last_tick = time.monotonic()
+            self._signs.ticked()
             try:
                 await work()
             except Exception as error:
@@ -174,17 +174,19 @@ class ServiceLoop:
         if not self._may(name):
             return
         line = LINES.get(name, name)
-        slot = None
+        controller, slot = self._almanac.controllers[name], None
+        step = controller.reconcile
         if self._schedule.has_times(line) and line != "release":
-            if not self._leadership.leads:
-                return
-            fence = self._leadership.check
-            slot = await asyncio.to_thread(self._schedule.begin, line, fence)
+            if self._leadership.leads:
+                fence = self._leadership.check
+                slot = await asyncio.to_thread(self._schedule.begin, line, fence)
             if slot is None:
-                return
+                if not isinstance(controller, JobController):
+                    return
+                step = controller.follow  # what was begun ends at any time
         taken = 0
         while self._may(name):
-            steps = await self._almanac.controllers[name].reconcile()
+            steps = await step()
             if not steps:
                 break
             taken += steps
@@ -257,6 +259,7 @@ class ServiceLoop:
         self._degraded.report(Mode.BUDGET, spent)
 
     async def _sign(self) -> None:
+        self._stream.look()
         await asyncio.to_thread(self._signs.write)
         self._degraded.report(Mode.DATABASE, None)
 
@@ -276,7 +279,7 @@ class ServiceLoop:
         if every_s is None:
             return
         while True:
-            if time.monotonic() - self._last_tick < _STUCK_S:
+            if self._signs.stuck() is None:
                 sdnotify.notify(WATCHDOG="1", STATUS=self._signs.line())
             await asyncio.sleep(every_s)
 

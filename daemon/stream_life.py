@@ -1,6 +1,6 @@
 """The event stream's life inside the service: begun, mended, ended with the lead.
 
-Owns when it is followed and what is told of its failures. The protocol is
+Owns when it is followed, and the sign that nothing comes of it. The protocol is
 `agents.wikidata.stream`'s; sweep, discovery and audit are `daemon.intake`'s.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 
 import structlog
 
@@ -22,6 +23,8 @@ from daemon.upkeep.degraded import Degraded, Mode
 _RESTART_S = 5.0
 _REFUSED_S = 900.0
 """A refusal is a person's to mend; asked again now and then, because it may have been mended."""
+SILENCE_S = 300.0
+"""The firehose of all wikis is never silent so long: whatever the reason, nothing is found."""
 
 log = structlog.get_logger()
 
@@ -39,6 +42,9 @@ class StreamLife:
         self._degraded = degraded
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stream: PageChangeStream | None = None
+        self._written = 0
+        self._written_at_s = 0.0
 
     @property
     def runs(self) -> bool:
@@ -48,6 +54,7 @@ class StreamLife:
         """Follow the stream, if that is not done already."""
         if self._task is None:
             self._stop = asyncio.Event()
+            self._written, self._written_at_s = 0, time.monotonic()
             self._task = asyncio.create_task(self._follow(self._stop))
 
     async def end(self, timeout_s: float = 5.0) -> None:
@@ -59,6 +66,22 @@ class StreamLife:
         await asyncio.wait({task}, timeout=timeout_s)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        self._degraded.report(Mode.WATCHER, None)  # of whoever follows it
+
+    def look(self) -> None:
+        """Tell whether events reach the ledger: not for `SILENCE_S`, or again."""
+        stream = self._stream
+        if stream is None:
+            return
+        if stream.health.written != self._written:
+            self._written, self._written_at_s = stream.health.written, time.monotonic()
+            self._degraded.report(Mode.WATCHER, None)
+            return
+        silent_s = time.monotonic() - self._written_at_s
+        if silent_s >= SILENCE_S and not self._degraded.holds(Mode.WATCHER):
+            why = f": {stream.health.trouble}" if stream.health.trouble else ""
+            text = f"nothing came from the event stream for {silent_s / 60:.0f} minutes{why}"
+            self._degraded.report(Mode.WATCHER, text)
 
     async def _follow(self, stop: asyncio.Event) -> None:
         """Without the stream the sweep still finds every change, only later."""
@@ -70,12 +93,12 @@ class StreamLife:
             gap=self._intake.gap,
             clock=self._clock.now,
         )
+        self._stream = stream
         try:
             while not stop.is_set():
                 pause_s = _RESTART_S
                 try:
                     await stream.run(stop)
-                    self._degraded.report(Mode.WATCHER, None)
                 except Refused as error:
                     log.error("watch.stream_refused", reason=str(error))
                     self._degraded.report(Mode.WATCHER, f"the stream refuses us: {error}")
@@ -86,4 +109,5 @@ class StreamLife:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), pause_s)
         finally:
+            self._stream = None
             await stream.aclose()

@@ -130,7 +130,9 @@ class FileQuota:
         while True:
             now = self._clock()
             with _times(folder) as times:
-                fresh = {t: at for t, at in times.items() if at > now - self._window_s}
+                # A ticket from further ahead was written before the clock was set back.
+                oldest, newest = now - self._window_s, now + UNANSWERED_S
+                fresh = {t: at for t, at in times.items() if oldest < at <= newest}
                 if len(fresh) < self._per_window:
                     fresh[ticket] = now + UNANSWERED_S
                     wait = None

@@ -65,8 +65,12 @@ class StreamHealth:
     canaries: int = 0
     unreadable: int = 0
     connects: int = 0
+    written: int = 0
+    """Batches of events that reached the ledger."""
     last_event: dt.datetime | None = None
     last_heartbeat: dt.datetime | None = None
+    trouble: str = ""
+    """Why the last connection ended before its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class PageChangeStream:
                 await self._connect_once(stop)
             except Retryable as error:
                 wait = error.retry_after_s
+                self.health.trouble = str(error)
             failures = 0 if self.health.events > before else failures + 1
             if failures or wait is not None:
                 await _sleep(stop, self._pause_s(failures, wait))
@@ -279,6 +284,7 @@ class _Writer:
                     self._marks[item] = max(revision, self._marks.get(item, 0))
                 self._events += 1
                 raise
+            self._health.written += 1
 
     async def flush_often(self) -> None:
         """Flush every `batch_ms`, for as long as it runs."""

@@ -74,6 +74,10 @@ class EvaluateController:
     async def reconcile(self) -> int:
         return await self._runner.step(self)
 
+    async def follow(self) -> int:
+        """Take over the results of jobs that were begun, and begin none."""
+        return await self._runner.step(self, begins=False)
+
     def environment(self) -> dict[str, str]:
         """The settings, for the answer store: a database URL may hold a password."""
         return config.to_environment(self._settings)

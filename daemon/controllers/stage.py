@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import structlog
 from sqlmodel import Session, col, select
@@ -54,6 +54,17 @@ class Work(Protocol):
         ...
 
     def environment(self) -> dict[str, str]: ...
+
+
+@runtime_checkable
+class JobController(Protocol):
+    """A stage whose work is a job, which goes on between two of the stage's times."""
+
+    async def reconcile(self) -> int: ...
+
+    async def follow(self) -> int:
+        """`reconcile` for what was begun; begins nothing."""
+        ...
 
 
 class StageRunner:

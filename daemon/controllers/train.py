@@ -53,6 +53,10 @@ class TrainController:
     async def reconcile(self) -> int:
         return await self._runner.step(self)
 
+    async def follow(self) -> int:
+        """Take over the results of jobs that were begun, and begin none."""
+        return await self._runner.step(self, begins=False)
+
     def environment(self) -> dict[str, str]:
         return {}
 

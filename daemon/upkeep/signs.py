@@ -7,6 +7,7 @@ Owns the answers behind `/healthz`, `/readyz`, `/status` and `/metrics`; their a
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
@@ -23,6 +24,10 @@ from daemon.web import health
 if TYPE_CHECKING:
     from daemon.app import Almanac
     from daemon.services import Services
+
+
+STUCK_S = 60.0
+"""The timers have not come round for so long: something hangs, and the watchdog may bite."""
 
 
 class WebSigns:
@@ -96,6 +101,7 @@ class Signs(WebSigns):
         super().__init__(almanac.services, almanac.degraded, almanac.name, role)
         self._almanac = almanac
         self._leadership = leadership
+        self._ticked_at_s = time.monotonic()
         self._steps = Counter(
             "almanac_steps", "Steps taken, by stage", ["stage"], registry=self.registry
         )
@@ -105,6 +111,18 @@ class Signs(WebSigns):
             ["line", "outcome"],
             registry=self.registry,
         )
+
+    def ticked(self) -> None:
+        """A timer has come round."""
+        self._ticked_at_s = time.monotonic()
+
+    def stuck(self) -> str | None:
+        """None when timers come round."""
+        still_s = time.monotonic() - self._ticked_at_s
+        return f"no timer has come round for {still_s:.0f} s" if still_s > STUCK_S else None
+
+    async def alive(self) -> str | None:
+        return self.stuck() or await super().alive()
 
     def count(self, stage: str, steps: int) -> None:
         self._steps.labels(stage=stage).inc(steps)

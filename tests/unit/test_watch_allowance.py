@@ -243,3 +243,22 @@ def test_the_service_gives_every_client_the_allowance_of_its_home(
     assert [name for name, _ in made] == ["GuardedFetcher", "SparqlEndpoint", "ActionApi"]
     times = (settings.home / wiring.QUOTA_FOLDER / "wikimedia" / "times.json").read_text()
     assert times.count(":") == 3
+
+
+def test_tickets_of_a_clock_that_ran_ahead_hold_nobody(tmp_path: Path) -> None:
+    now = 1_000_000.0
+    quota = FileQuota(tmp_path, per_window=2, clock=lambda: now)
+
+    async def take() -> None:
+        async with quota.turn("wikimedia"):
+            pass
+
+    async def run() -> None:
+        nonlocal now
+        await take()
+        await take()
+        now -= 3600.0  # the clock is set back
+        async with asyncio.timeout(5):
+            await take()
+
+    asyncio.run(run())
