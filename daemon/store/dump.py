@@ -58,7 +58,7 @@ def load(connection: Connection, folder: Path) -> dict[str, int]:
             continue
         if connection.execute(select(func.count()).select_from(table)).scalar():
             raise BlobError(f"the table {name} is not empty; restore into an empty database")
-        counts[name] = _fill(connection, table, _rows(folder / f"{name}{SUFFIX}"))
+        counts[name] = _fill(connection, table, rows_of(folder, name))
         _advance(connection, table)
     return counts
 
@@ -105,7 +105,12 @@ def _fill(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) 
     return done
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
+def rows_of(folder: Path, table: str) -> Iterator[dict[str, Any]]:
+    """The rows of one table in `dump`'s form: times as `{"time": ...}`. None for one that is not
+    there."""
+    path = folder / f"{table}{SUFFIX}"
+    if not path.exists():
+        return
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)

@@ -189,9 +189,12 @@ class Database:
             return work(session)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A bare reading connection: one consistent state over all its statements."""
+    def snapshot(self, *, unhurried: bool = False) -> Iterator[Connection]:
+        """A bare reading connection: one consistent state over all its statements. It may do
+        something else between two of them for as long as it likes when it is `unhurried`."""
         with self._engine.connect() as connection, connection.begin():
+            if unhurried and not self.is_sqlite:
+                postgres.take_time(connection)
             yield connection
 
     def ping(self) -> None:

@@ -73,6 +73,12 @@ def is_of_the_server(error: BaseException) -> bool:
     return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
 
 
+def take_time(connection: Connection) -> None:
+    """Let this transaction wait for its client: a reader that writes to a slow disk between two
+    portions holds nobody up."""
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+
+
 def begin(connection: Connection) -> None:
     """The first statement of a transaction, by what it is for."""
     if not connection.get_execution_options().get("writer", False):

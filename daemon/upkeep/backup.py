@@ -31,6 +31,7 @@ from daemon.store.engine import Database
 MANIFEST, ROWS, BLOBS, KEYS = "manifest.json", "rows", "blobs", "keys"
 _PREFIX, _PART = "almanac-", ".part"
 _FORMAT = 1
+_ATTEMPTS = 3
 
 log = structlog.get_logger()
 
@@ -59,6 +60,8 @@ class Backups:
         """A new backup below the folder (or `into`); older ones than `keep` go.
 
         Rows first, adapters after: an adapter is stored before its row, so each row has its files.
+        One that was collected in between is missing; then all is taken anew. Raises BlobError when
+        the registry itself has lost one: `restore` would refuse such a backup.
         """
         root = into or self._folder
         root.mkdir(parents=True, exist_ok=True)
@@ -66,11 +69,7 @@ class Backups:
         name = f"{_PREFIX}{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z{label}"
         part = root / f"{name}{_PART}"
         try:
-            (part / ROWS).mkdir(parents=True)
-            with self._database.snapshot() as connection:
-                schema = self._database.schema_of(connection)
-                counts = dump.dump(connection, part / ROWS)
-            adapters = _copy_blobs(self._blobs, part / BLOBS)
+            schema, counts, adapters = self._take(part)
             _copy_keys(self._blobs.parent / KEYS, part / KEYS)
             manifest = {
                 "format": _FORMAT,
@@ -89,12 +88,35 @@ class Backups:
             os.replace(part, root / name)
             _flush(root)
         except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
+            remove(part)
             raise
         if not label:
             self._forget_old()
         log.info("backup.made", folder=str(root / name), rows=sum(counts.values()))
         return read(root / name)
+
+    def _take(self, part: Path) -> tuple[str | None, dict[str, int], int]:
+        """Rows and adapters that belong together: (schema, rows by table, adapters)."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            (part / ROWS).mkdir(parents=True)
+            with self._database.snapshot(unhurried=True) as connection:
+                schema = self._database.schema_of(connection)
+                counts = dump.dump(connection, part / ROWS)
+            try:
+                adapters = _copy_blobs(self._blobs, part / BLOBS)
+            except (FileNotFoundError, shutil.Error):
+                if attempt == _ATTEMPTS:
+                    raise
+                adapters = 0
+            missing = _missing(part)
+            if not missing:
+                return schema, counts, adapters
+            log.info("backup.taken_anew", missing=missing)
+            remove(part)
+        raise BlobError(
+            f"the files of adapter {missing[0][:12]} are not in {self._blobs}; `almanac doctor` "
+            "says what can be done, and until then no backup would restore"
+        )
 
     def list(self) -> list[Backup]:
         """Whole backups, oldest first."""
@@ -205,6 +227,16 @@ def _copy_blobs(source: Path, target: Path) -> int:
         shutil.copytree(blob, to, copy_function=_link)
         number += 1
     return number
+
+
+def _missing(part: Path) -> list[str]:
+    """Digests that the rows say are there, and whose files were not copied."""
+    return [
+        row["digest"]
+        for row in dump.rows_of(part / ROWS, "adapter")
+        if row.get("purged_at") is None
+        and not (part / BLOBS / "sha256" / row["digest"][:2] / row["digest"]).is_dir()
+    ]
 
 
 def _copy_keys(source: Path, target: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from daemon.errors import BlobError, Conflict, NotFound
+from daemon.registry.blobs import Blobs
 from daemon.services import Services
+from daemon.store import dump
 from daemon.store.states import ChangeState
 from daemon.upkeep import backup as backups
 from daemon.upkeep.audit import audit
@@ -70,3 +74,49 @@ def test_backups_of_a_year_leave_nothing_in_memory(services: Services) -> None:
 def test_only_so_many_are_kept(services: Services) -> None:
     names = [services.backups.create().folder.name for _ in range(9)]
     assert [backup.folder.name for backup in services.backups.list()] == names[-7:]
+
+
+def test_an_adapter_collected_meanwhile_makes_no_backup_that_does_not_restore(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = backups._copy_blobs
+
+    def collecting(source: Path, target: Path) -> int:
+        monkeypatch.setattr(backups, "_copy_blobs", copy)
+        services.registry.collect(actor="tester", older_than=dt.timedelta(days=-36500))
+        assert services.registry.versions()[-1].purged_at is not None
+        return copy(source, target)
+
+    monkeypatch.setattr(backups, "_copy_blobs", collecting)
+    made = services.backups.create()
+    assert made.adapters == 0
+    assert backups.verify(made.folder) == made
+
+
+def test_a_registry_that_lost_an_adapter_is_told_and_not_backed_up_as_whole(
+    services: Services,
+) -> None:
+    digest = str(services.registry.versions()[-1].digest)
+    Blobs(services.settings.blobs).remove(digest)
+    with pytest.raises(BlobError, match=f"{digest[:12]}.*almanac doctor"):
+        services.backups.create()
+    assert not list(services.settings.backups.glob("*"))
+
+
+def test_a_backup_may_take_longer_than_a_transaction_may_idle(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[str] = []
+    dumped = dump.dump
+
+    def noting(connection: Connection, folder: Path) -> dict[str, int]:
+        if connection.dialect.name == "postgresql":
+            shown = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout")
+            limits.append(str(shown.scalar()))
+        return dumped(connection, folder)
+
+    monkeypatch.setattr(dump, "dump", noting)
+    services.backups.create()
+    assert set(limits) <= {"0"}
+    with services.database.snapshot() as connection:
+        assert bool(limits) == (connection.dialect.name == "postgresql")
