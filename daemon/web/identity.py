@@ -6,6 +6,7 @@ Owns the cookie and the dependencies of the routes. Accounts themselves are `dae
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -37,6 +38,19 @@ def asks(request: Request) -> Who | None:
         return services.accounts.bearer(secret.strip())
     secret = request.cookies.get(cookie_name(services.settings))
     return services.accounts.who(secret) if secret else None
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from. Behind a proxy that is what the proxy says of its client: the
+    last address of X-Forwarded-For, because those before it are the client's own words."""
+    nearest = request.client.host if request.client else ""
+    if not services_of(request).settings.web.behind_tls:
+        return nearest
+    said = ",".join(request.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
+    try:
+        return str(ip_address(said))
+    except ValueError:
+        return nearest
 
 
 def at_least(role: Role) -> Callable[[Request], Who]:

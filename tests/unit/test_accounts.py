@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlmodel import select
+from starlette.testclient import TestClient
 
 from daemon.accounts import Role, throttle
 from daemon.accounts.passwords import hash_password, is_password
@@ -16,7 +17,7 @@ from daemon.sections import WebSettings
 from daemon.services import Services
 from daemon.store.account_rows import LinkRow, LoginRow, TokenRow
 from daemon.web.security import check_binding
-from tests.review_support import PASSWORD
+from tests.review_support import PASSWORD, SAME_ORIGIN, app_of
 
 
 @pytest.fixture
@@ -129,3 +130,23 @@ def test_nothing_listens_to_others_without_accounts_and_tls() -> None:
     with pytest.raises(ConfigError, match="in the clear"):
         check_binding(out, accounts=True)
     check_binding(safe, accounts=True)
+
+
+@pytest.mark.parametrize("behind_tls", [True, False])
+def test_who_guesses_behind_a_proxy_slows_down_nobody_else(
+    tmp_path: Path, behind_tls: bool
+) -> None:
+    with Services.open(Settings(home=tmp_path, web=WebSettings(behind_tls=behind_tls))) as services:
+        services.accounts.add("ann", Role.ADMIN, password=PASSWORD, actor="test")
+        client = TestClient(app_of(services), headers=SAME_ORIGIN, follow_redirects=False)
+
+        def log_in(name: str, password: str, *forwarded: str) -> int:
+            headers = [("x-forwarded-for", line) for line in forwarded]
+            data = {"name": name, "password": password}
+            return client.post("/login", data=data, headers=headers).status_code
+
+        for number in range(throttle.FREE):  # what is before the last address is the client's own
+            assert log_in(f"no{number}", "wrong", f"10.0.0.{number}, 203.0.113.9") == 401
+        assert log_in("no", "wrong", "198.51.100.7", "203.0.113.9") == 429
+        there = log_in("ann", PASSWORD, "203.0.113.9, 198.51.100.7")
+        assert there == (303 if behind_tls else 429), "headers count behind a proxy alone"

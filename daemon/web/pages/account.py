@@ -9,7 +9,7 @@ from daemon.accounts import Role
 from daemon.errors import AlmanacError, Conflict, NotFound, NotSignedIn, Throttled
 from daemon.web.failures import code_of, headers_of
 from daemon.web.forms import Sent
-from daemon.web.identity import Admin, Open, Viewer, asks, cookie_name, remember
+from daemon.web.identity import Admin, Open, Viewer, address_of, asks, cookie_name, remember
 from daemon.web.render import page
 
 router = APIRouter()
@@ -24,9 +24,10 @@ def login_page(request: Request, services: Open, next: str = "/") -> Response:
 
 @router.post("/login")
 def log_in(request: Request, services: Open, form: Sent) -> Response:
-    address = request.client.host if request.client else ""
     try:
-        secret = services.accounts.log_in(form["name"], form["password"], address=address)
+        secret = services.accounts.log_in(
+            form["name"], form["password"], address=address_of(request)
+        )
     except (NotSignedIn, Throttled) as error:
         data = _login(True, form["next"], name=form["name"], problem=str(error))
         response = page(request, "login.html", data, status=code_of(error))
