@@ -69,13 +69,17 @@ class StreamLife:
         self._degraded.report(Mode.WATCHER, None)  # of whoever follows it
 
     def look(self) -> None:
-        """Tell whether events reach the ledger: not for `SILENCE_S`, or again."""
+        """Tell whether events reach the ledger: not for `SILENCE_S`, or again. Filling a gap is no
+        silence."""
         stream = self._stream
         if stream is None:
             return
         if stream.health.written != self._written:
             self._written, self._written_at_s = stream.health.written, time.monotonic()
             self._degraded.report(Mode.WATCHER, None)
+            return
+        if stream.health.filling:
+            self._written_at_s = time.monotonic()
             return
         silent_s = time.monotonic() - self._written_at_s
         if silent_s >= SILENCE_S and not self._degraded.holds(Mode.WATCHER):

@@ -69,6 +69,8 @@ class StreamHealth:
     """Batches of events that reached the ledger."""
     last_event: dt.datetime | None = None
     last_heartbeat: dt.datetime | None = None
+    filling: bool = False
+    """A gap is being filled; no connection is held meanwhile, so nothing is written."""
     trouble: str = ""
     """Why the last connection ended before its time."""
 
@@ -227,8 +229,12 @@ class PageChangeStream:
         """Have the gap between the two filled, and go on behind it. If that fails nothing has
         moved, and the next connect finds the gap again."""
         assert self._gap is not None
-        await self._gap(cursor.event_time, beyond.event_time)
-        await self._ledger.mark([], beyond)
+        self.health.filling = True
+        try:
+            await self._gap(cursor.event_time, beyond.event_time)
+            await self._ledger.mark([], beyond)
+        finally:
+            self.health.filling = False
         return beyond
 
     def _pause_s(self, failures: int, wait: float | None) -> float:

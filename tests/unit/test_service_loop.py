@@ -81,6 +81,10 @@ def test_a_silent_stream_is_told_and_the_next_event_clears_it(
         assert told(degraded) is None, "it has only begun"
         monkeypatch.setattr(stream_life, "SILENCE_S", 0.0)
         stream.health.trouble = "the event stream allows no further connection"
+        stream.health.filling = True
+        life.look()
+        assert told(degraded) is None, "it fills a gap"
+        stream.health.filling = False
         life.look()
         assert "no further connection" in (told(degraded) or "")
         stream.health.written += 1
