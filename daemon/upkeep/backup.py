@@ -97,6 +97,7 @@ class Backups:
 
     def _take(self, part: Path) -> tuple[str | None, dict[str, int], int]:
         """Rows and adapters that belong together: (schema, rows by table, adapters)."""
+        missing: list[str] = []
         for attempt in range(1, _ATTEMPTS + 1):
             (part / ROWS).mkdir(parents=True)
             with self._database.snapshot(unhurried=True) as connection:
