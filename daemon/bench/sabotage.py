@@ -42,7 +42,7 @@ class Sabotage(StrEnum):
 REASONS: dict[Sabotage, frozenset[str]] = {
     Sabotage.RANDOM: frozenset({"efficacy", "improvement"}),
     Sabotage.STATIC: frozenset({"before", "rationale", "h_acc", "srr"}),
-    Sabotage.MEMORISED: frozenset({"efficacy", "improvement"}),
+    Sabotage.MEMORISED: frozenset({"efficacy", "h_acc", "improvement"}),
     Sabotage.SKILL: frozenset({"capability"}),
     Sabotage.FORGOTTEN: frozenset({"retention"}),
     Sabotage.REFUTING: frozenset({"srr"}),
