@@ -21,9 +21,9 @@ def render(folder: Path = FOLDER, former: str = "") -> str:
     its section of the `former` page, with its date and commit: benches of hours are not all run on
     one machine."""
     found = _sections(former)
-    for path in folder.glob("*.json"):
-        if not path.name.endswith(".run.json"):
-            found[path.stem] = _section(path)
+    for run in folder.glob("*.run.json"):  # other files there are what a bench made to look at
+        name = run.name.removesuffix(".run.json")
+        found[name] = _section(folder / f"{name}.json")
     return "\n".join([_HEAD, *(found[name] for name in sorted(found))])
 
 

@@ -58,6 +58,8 @@ def test_the_file_is_a_list_of_rows_and_the_page_comes_from_it(tmp_path: Path) -
 def test_a_quick_run_is_called_one(tmp_path: Path) -> None:
     write([row(1.5, Op.AT_MOST)], replace(RUN, quick=True), tmp_path)
     assert "does not count" in page.render(tmp_path)
+    (tmp_path / "report.json").write_text("{}")  # what a bench made to look at is no bench
+    assert "report" not in page.render(tmp_path)
 
 
 def test_a_bench_without_files_keeps_its_section(tmp_path: Path) -> None:
