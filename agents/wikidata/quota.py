@@ -25,6 +25,8 @@ ORPHAN_S = 10.0
 """A place whose owner died is used again after so long: the server may still be at its request."""
 UNANSWERED_S = 60.0
 """A request of which no answer was ever noted counts as answered after so long."""
+_CLOCK_STEP_S = 5.0
+"""Steps back of the clock up to this leave every ticket in force."""
 _POLL_S = 0.02
 _SAFE = re.compile(r"[^A-Za-z0-9.-]")
 
@@ -128,10 +130,10 @@ class FileQuota:
         """Enter the request into the window, as soon as there is room."""
         ticket = f"{os.getpid()}-{random.getrandbits(48):x}"
         while True:
-            now = self._clock()
             with _times(folder) as times:
+                now = self._clock()  # under the lock: others' tickets are from before it
                 # A ticket from further ahead was written before the clock was set back.
-                oldest, newest = now - self._window_s, now + UNANSWERED_S
+                oldest, newest = now - self._window_s, now + UNANSWERED_S + _CLOCK_STEP_S
                 fresh = {t: at for t, at in times.items() if oldest < at <= newest}
                 if len(fresh) < self._per_window:
                     fresh[ticket] = now + UNANSWERED_S

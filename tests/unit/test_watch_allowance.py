@@ -262,3 +262,16 @@ def test_tickets_of_a_clock_that_ran_ahead_hold_nobody(tmp_path: Path) -> None:
             await take()
 
     asyncio.run(run())
+
+
+def test_a_clock_a_little_behind_forgets_no_request_in_flight(tmp_path: Path) -> None:
+    ahead = FileQuota(tmp_path, per_window=1, clock=lambda: 1_000_000.5)
+    behind = FileQuota(tmp_path, per_window=1, clock=lambda: 1_000_000.0)
+
+    async def run() -> None:
+        async with ahead.turn("wikimedia"):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3), behind.turn("wikimedia"):
+                    pass
+
+    asyncio.run(run())
