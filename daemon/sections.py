@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import datetime as dt
 from enum import StrEnum
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
+from agents.loopback import is_loopback_url
 from daemon.operating import Section
 from knowledge.world import LEGACY_DATE
 
@@ -42,7 +41,7 @@ class WikidataSettings(Section):
     def is_loopback(self) -> bool:
         """True when all endpoints are on this machine, where nobody asks for a contact."""
         urls = (self.api_url, self.stream_url, self.sparql_url, self.wikipedia_url)
-        return all(_is_loopback(url) for url in urls)
+        return all(is_loopback_url(url) for url in urls)
 
 
 class WatchSettings(Section):
@@ -236,16 +235,3 @@ class JobSettings(Section):
     """Longest silence of a job's `progress.jsonl` before it is taken for hung."""
     threads: int = Field(default=1, ge=1)
     """OpenMP threads of a child process."""
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:  # malformed; told where it matters
-        return False
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

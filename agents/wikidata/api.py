@@ -7,7 +7,6 @@ ask about.
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import stamina
 
+from agents import loopback
 from agents.errors import Retryable
 from agents.wikidata.answers import (
     RecentChange,
@@ -76,13 +76,7 @@ class Fetched:
 
 def is_loopback(url: str) -> bool:
     """True for a server on this machine, which needs neither contact nor limit."""
-    host = httpx.URL(url).host
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return loopback.is_loopback(httpx.URL(url).host)
 
 
 def check_user_agent(user_agent: str, url: str) -> str:

@@ -14,9 +14,9 @@ import os
 import re
 import secrets
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
+from agents.loopback import is_loopback
 from daemon.errors import ConfigError, Conflict, NotFound
 
 FILE = "gateway.json"
@@ -118,18 +118,15 @@ class Access:
 
 def keys_needed(host: str, *, public: bool) -> bool:
     """Whether a gateway bound to `host` would answer strangers, if it asked for no key."""
-    try:
-        beyond = not ip_address(host).is_loopback
-    except ValueError:
-        beyond = host != "localhost"
-    return beyond and not public
+    return not is_loopback(host) and not public
 
 
 def access_of(home: Path, host: str, *, public: bool) -> Access:
     """Who may ask a gateway that is bound to `host`. Raises ConfigError when nobody could: it needs
     keys, and there is none."""
-    access = Access(home, needed=keys_needed(host, public=public))
-    if keys_needed(host, public=public) and not access.keys():
+    needed = keys_needed(host, public=public)
+    access = Access(home, needed=needed)
+    if needed and not access.keys():
         raise ConfigError(
             f"gateway.host is {host}, and no API key exists: make one with `almanac key create "
             "NAME`, or say that anybody may ask with gateway.public=true"

@@ -15,14 +15,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
 
+from agents.loopback import is_loopback_url
 from daemon.errors import BlobError, ConfigError
 from daemon.registry.adapters import CONFIG
 from daemon.serving.errors import NotServing, Overloaded, RequestError
@@ -312,12 +311,7 @@ class _Counted:
 
 
 def _require_loopback(url: str) -> None:
-    try:
-        host = urlsplit(url).hostname or ""
-        near = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        near = False
-    if not near:
+    if not is_loopback_url(url):
         raise ConfigError(
             f"gateway.vllm_url is {url}; vLLM's adapter endpoints load files for any caller, so it "
             "must listen on this machine alone, e.g. http://127.0.0.1:8000"

@@ -6,7 +6,6 @@ somebody is and what they may do is `daemon.web.identity`.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
@@ -14,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agents.loopback import is_loopback
 from daemon.config import Settings
 from daemon.errors import ConfigError
 
@@ -52,15 +52,6 @@ def check_binding(settings: Settings, *, accounts: bool) -> None:
             f"web.host is {host}, which other machines can reach, and passwords would travel in "
             "the clear: put a TLS proxy in front and set web.behind_tls = true"
         )
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

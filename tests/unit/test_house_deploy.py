@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from agents.ledger import Cursor
+from agents.loopback import is_loopback
 from daemon import config
 from daemon.config import Settings
 from daemon.sections import UpstreamKind, WebSettings
@@ -24,7 +25,7 @@ from daemon.services import Services
 from daemon.serving.vllm import RANKS
 from daemon.upkeep.degraded import Degraded
 from daemon.upkeep.metrics import ServiceCollector
-from daemon.web.security import check_binding, is_loopback
+from daemon.web.security import check_binding
 from tests.daemon_support import settings_at
 from tests.databases import url_for
 
