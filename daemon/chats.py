@@ -13,7 +13,7 @@ from agents.drafting.answers import AnswerLedger, Budget
 from agents.drafting.chat import ChatSettings, JsonChat
 from daemon.config import Settings
 from daemon.errors import ConfigError
-from daemon.sections import DrafterKind, DrafterSettings, VerifierSettings
+from daemon.sections import DrafterKind, PaidEndpointSettings
 
 
 def shared_budget(settings: Settings, answers: AnswerLedger) -> Budget:
@@ -38,7 +38,7 @@ async def chats(
 
 
 async def model_chat(
-    given: DrafterSettings | VerifierSettings,
+    given: PaidEndpointSettings,
     name: str,
     stack: AsyncExitStack,
     answers: AnswerLedger,

@@ -70,31 +70,34 @@ class ModelSettings(Section):
     recipe: str = "embedded"
 
 
-class DrafterKind(StrEnum):
-    TEMPLATE = "template"
-    LLM = "llm"
+class EndpointSettings(Section):
+    """A model behind an OpenAI-compatible URL."""
 
-
-class DrafterSettings(Section):
-    kind: DrafterKind = DrafterKind.TEMPLATE
     endpoint: str | None = None
     model: str | None = None
     api_key: SecretStr | None = None
+
+
+class PaidEndpointSettings(EndpointSettings):
+    """One whose calls are counted in the ledger and held to the budget."""
+
     timeout_s: float = Field(default=60.0, gt=0)
     price_in_usd: float = Field(default=0.0, ge=0)
     """US dollars for a million tokens of input; for the ledger and the budget."""
     price_out_usd: float = Field(default=0.0, ge=0)
 
 
-class VerifierSettings(Section):
-    """The model that judges narratives beside the rules; without one, the drafter's."""
+class DrafterKind(StrEnum):
+    TEMPLATE = "template"
+    LLM = "llm"
 
-    endpoint: str | None = None
-    model: str | None = None
-    api_key: SecretStr | None = None
-    timeout_s: float = Field(default=60.0, gt=0)
-    price_in_usd: float = Field(default=0.0, ge=0)
-    price_out_usd: float = Field(default=0.0, ge=0)
+
+class DrafterSettings(PaidEndpointSettings):
+    kind: DrafterKind = DrafterKind.TEMPLATE
+
+
+class VerifierSettings(PaidEndpointSettings):
+    """The model that judges narratives beside the rules; without one, the drafter's."""
 
 
 class CurateSettings(Section):
@@ -144,12 +147,8 @@ class GateSettings(Section):
     seed: int = 0
 
 
-class JudgeSettings(Section):
+class JudgeSettings(EndpointSettings):
     """Who judges outputs: the rules, unless an OpenAI-compatible endpoint and a model are named."""
-
-    endpoint: str | None = None
-    model: str | None = None
-    api_key: SecretStr | None = None
 
 
 class UpstreamKind(StrEnum):
